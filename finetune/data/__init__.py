@@ -1,0 +1,1 @@
+"""Where examples come from: sources, checks, splits, the one decoder and batches."""

@@ -1,0 +1,44 @@
+"""Progress for people: a bar with rate and time left on stderr, or nothing at all."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+Advance = Callable[[int], None]
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} {task.fields['unit']}/s" if speed else "")
+
+
+class Reporter:
+    """Says what happens: `say` prints a line, `track` shows a bar. verbose 0 is silent, 1 draws bars, 2 prints lines."""
+
+    def __init__(self, verbose: int = 1):
+        self.verbose = verbose
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Print one line to stderr unless verbose is 0."""
+        if self.verbose:
+            self.console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print one warning to stderr, at every level of verbosity."""
+        self.console.print(f"warning: {text}", markup=False)
+
+    @contextmanager
+    def track(self, title: str, total: int, unit: str = "images") -> Iterator[Advance]:
+        """Show a bar over `total` steps; yields a function that is called with the number of steps just done."""
+        if self.verbose != 1:
+            yield lambda steps: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(title, total=total, unit=unit)
+            yield lambda steps: progress.update(task, advance=steps)

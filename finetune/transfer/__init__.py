@@ -1,0 +1,1 @@
+"""What of a pretrained model stays frozen, and its cached features."""
