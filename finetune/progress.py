@@ -17,7 +17,10 @@ class _RateColumn(ProgressColumn):
 
 
 class Reporter:
-    """Says what happens: `say` prints a line, `track` shows a bar. verbose 0 is silent, 1 draws bars, 2 prints lines."""
+    """Says what happens: `say` prints a line, `track` shows a bar.
+
+    verbose 0 is silent, 1 draws bars, 2 prints lines only.
+    """
 
     def __init__(self, verbose: int = 1):
         self.verbose = verbose
@@ -38,7 +41,7 @@ class Reporter:
         if self.verbose != 1:
             yield lambda steps: None
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.console) as progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=self.console) as progress:
             task = progress.add_task(title, total=total, unit=unit)
             yield lambda steps: progress.update(task, advance=steps)

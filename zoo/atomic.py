@@ -11,9 +11,9 @@ from pathlib import Path
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there takes the place of `path` when the block ends well.
 
-    The file is flushed to disk, renamed over `path`, and the folder is flushed too, so that after a crash at any moment
-    `path` holds either the old content or the new one. When the block raises, `path` is untouched and the temporary file
-    is removed. The temporary name keeps the suffix of `path`, because Keras decides by it.
+    The file is flushed to disk, renamed over `path`, and the folder is flushed too, so that after a crash at any
+    moment `path` holds either the old content or the new one. When the block raises, `path` is untouched and the
+    temporary file is removed. The temporary name keeps the suffix of `path`, because Keras decides by it.
 
     Raises:
         OSError: the folder cannot be written or the disk is full.

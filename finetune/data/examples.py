@@ -18,7 +18,7 @@ class Examples:
 
     Attributes:
         root: absolute path of the folder that `files` are relative to.
-        files: relative paths as the file system spells them (undecodable bytes as surrogates), sorted by class and path.
+        files: relative paths as the file system spells them (undecodable bytes as surrogates), sorted.
         labels: index into `class_names` for each file.
         class_names: sorted names as the user wrote them.
         given_splits: "train", "validation" or "test" for each file where the folders say so; empty when we split.
@@ -50,6 +50,6 @@ class Examples:
 
 
 def printable(path: str) -> str:
-    r"""Return a path as valid text on one line: undecodable bytes and control characters are shown as `\x..` escapes."""
+    r"""Return a path as valid text on one line: undecodable bytes and control characters appear as `\x..`."""
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
