@@ -75,3 +75,18 @@ class Variant:
     dropout: float = 0.2
     weights: tuple[Weights, ...] = ()
     reported_top1: float | None = None
+
+
+@dataclass(frozen=True)
+class LayerName:
+    """Where a layer's arrays are in a foreign state dict.
+
+    Attributes:
+        ours: name of the layer in our models.
+        theirs: prefix of its arrays, before ".weight" and the like.
+        kind: "conv", "depthwise", "dense" or "norm"; decides which arrays there are and how their axes are ordered.
+    """
+
+    ours: str
+    theirs: str
+    kind: str

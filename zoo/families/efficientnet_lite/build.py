@@ -1,0 +1,53 @@
+"""Builder of EfficientNet-Lite: a pure function from a preprocessed picture to the last feature map."""
+
+import keras
+
+from zoo.families.efficientnet_lite.stages import STEM_FILTERS, TOP_FILTERS, Block, blocks
+
+# Google's checkpoints were trained with these; torch's default epsilon of 1e-5 would shift every activation.
+_EPSILON = 1e-3
+_MOMENTUM = 0.99
+# Fan-out scaled normal, as in the source: suits ReLU6 and depthwise kernels.
+_INITIALIZER = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+
+
+def build(x: keras.KerasTensor, *, width: float, depth: float) -> keras.KerasTensor:
+    """Apply EfficientNet-Lite without its classifier.
+
+    Args:
+        x: preprocessed pictures, (batch, height, width, channels) float32, about [-1, 1].
+        width: factor on the filters of every stage.
+        depth: factor on the repeats of every stage but the first and the last.
+
+    Returns:
+        The feature map after the 1x1 convolution to 1280 filters: (batch, height / 32, width / 32, 1280), [0, 6].
+    """
+    x = _convolution(x, "stem", STEM_FILTERS, kernel_size=3, strides=2)
+    for block in blocks(width, depth):
+        x = _inverted_residual(x, block)
+    return _convolution(x, "top", TOP_FILTERS)
+
+
+def _inverted_residual(x: keras.KerasTensor, block: Block) -> keras.KerasTensor:
+    shortcut, filters_in = x, x.shape[-1]
+    if block.expansion != 1:
+        x = _convolution(x, f"{block.name}_expand", filters_in * block.expansion)
+    x = _convolution(x, f"{block.name}_depthwise", None, kernel_size=block.kernel_size, strides=block.strides)
+    x = _convolution(x, f"{block.name}_project", block.filters, activation=False)
+    if block.strides == 1 and filters_in == block.filters:
+        x = keras.layers.Add(name=f"{block.name}_add")([shortcut, x])
+    return x
+
+
+def _convolution(
+    x: keras.KerasTensor, name: str, filters: int | None, *, kernel_size: int = 1, strides: int = 1, activation: bool = True
+) -> keras.KerasTensor:
+    """Convolution (depthwise when `filters` is None), BatchNormalization and, where asked for, ReLU6."""
+    options = {"strides": strides, "padding": "same", "use_bias": False, "name": f"{name}_conv"}
+    if filters is None:
+        convolution = keras.layers.DepthwiseConv2D(kernel_size, depthwise_initializer=_INITIALIZER, **options)
+    else:
+        convolution = keras.layers.Conv2D(filters, kernel_size, kernel_initializer=_INITIALIZER, **options)
+    x = convolution(x)
+    x = keras.layers.BatchNormalization(epsilon=_EPSILON, momentum=_MOMENTUM, name=f"{name}_bn")(x)
+    return keras.layers.ReLU(max_value=6.0, name=f"{name}_relu")(x) if activation else x

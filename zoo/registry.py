@@ -1,0 +1,33 @@
+"""The explicit list of families, and how a name finds its row."""
+
+import fnmatch
+
+from zoo.errors import ConfigError, nearest
+from zoo.families.efficientnet_lite import table as efficientnet_lite
+from zoo.spec import Variant
+
+_FAMILIES = (efficientnet_lite,)
+
+_VARIANTS = {variant.name: variant for family in _FAMILIES for variant in family.VARIANTS}
+
+
+def find(name: str) -> Variant:
+    """Return the row of a model.
+
+    Raises:
+        ConfigError: there is no such model; the message names the nearest.
+    """
+    if name not in _VARIANTS:
+        hint = nearest(name, _VARIANTS) or f" Known: {', '.join(_VARIANTS)}."
+        raise ConfigError(f"unknown model {name!r}.{hint}")
+    return _VARIANTS[name]
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names that match a shell pattern, in the order of the registry.
+
+    Example:
+        >>> list_models("*lite0")
+        ['efficientnet_lite0']
+    """
+    return [name for name in _VARIANTS if fnmatch.fnmatchcase(name, pattern)]
