@@ -1,6 +1,6 @@
 """Progress for people: a bar with rate and time left on stderr, or nothing at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -45,3 +45,15 @@ class Reporter:
         with Progress(*columns, TimeRemainingColumn(), console=self.console) as progress:
             task = progress.add_task(title, total=total, unit=unit)
             yield lambda steps: progress.update(task, advance=steps)
+
+    @contextmanager
+    def epochs(self, title: str, total: int) -> Iterator[Callable[[Mapping[str, object]], None]]:
+        """Show training; yields a function that is called with each row of the history."""
+        with self.track(title, total, unit="epochs") as advance:
+
+            def on_epoch(row: Mapping[str, object]) -> None:
+                advance(1)
+                if self.verbose == 2:
+                    self.say(", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
+
+            yield on_epoch

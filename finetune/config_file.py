@@ -1,0 +1,110 @@
+"""Config files: YAML, JSON or TOML into plain text values, each with the line it stands on.
+
+Values stay text until the config reads them by the type of their field, so that YAML's surprises (`no` is False, `1e-3`
+is text, the last of two equal keys wins) cannot happen. Tags, anchors and nesting have no place in a flat config.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from zoo.errors import ConfigError
+
+MAX_BYTES = 1_000_000
+
+
+def read_config_file(path: str | Path) -> tuple[dict[str, object], dict[str, str]]:
+    """Read a flat config file.
+
+    Args:
+        path: file ending in .yaml, .yml, .json or .toml.
+
+    Returns:
+        The values by name, and for messages the place of each ("fit.yaml line 3").
+
+    Raises:
+        ConfigError: the file is missing, too large, not of its format, has a key twice, or is not flat.
+    """
+    path = Path(path)
+    readers = {".yaml": _read_yaml, ".yml": _read_yaml, ".json": _read_json, ".toml": _read_toml}
+    if path.suffix.lower() not in readers:
+        raise ConfigError(f"{path}: a config file ends in {', '.join(readers)}")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: {path.stat().st_size:,} bytes are no config file; at most {MAX_BYTES:,}")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    values, places = readers[path.suffix.lower()](path.name, text)
+    for name, value in values.items():
+        if isinstance(value, Mapping | list):
+            raise ConfigError(f"{places.get(name, path.name)}: {name} must be a single value; received {value!r:.80}")
+    return values, places
+
+
+def _read_yaml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]:
+    try:
+        _refuse_yaml_beyond_values(file, text)
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{file}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
+    if document is None:
+        return {}, {}
+    if not isinstance(document, yaml.MappingNode):
+        raise ConfigError(f"{file}: must hold lines of `name: value`")
+    values: dict[str, object] = {}
+    places: dict[str, str] = {}
+    for key, value in document.value:
+        line = f"{file} line {key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
+            raise ConfigError(f"{line}: must be `name: value` with a single value; nested values have no meaning here")
+        if key.value in values:
+            raise ConfigError(f"{line}: {key.value} is set a second time; first on {places[key.value]}")
+        values[key.value], places[key.value] = value.value, line
+    return values, places
+
+
+def _refuse_yaml_beyond_values(file: str, text: str) -> None:
+    """Refuse tags (they name code) and aliases (they multiply) on the stream of events, before anything is built."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = f"{file} line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise ConfigError(f"{line}: anchors and aliases (&name, *name) are not accepted; write the value out")
+        if getattr(event, "tag", None):
+            raise ConfigError(f"{line}: the tag {event.tag} is not accepted; only plain values are")
+
+
+def _read_json(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for name, value in pairs:
+            if name in values:
+                raise ConfigError(f"{file}: {name} is set twice")
+            values[name] = value
+        return values
+
+    try:
+        values = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{file} line {error.lineno}: not JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file}: nested too deeply for a config") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file}: must hold an object of settings")
+    return values, dict.fromkeys(values, file)
+
+
+def _read_toml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        hint = "TOML writes true and false in lower case, and text with backslashes in single quotes"
+        raise ConfigError(f"{file}: not TOML ({error}); {hint}") from error
+    return values, dict.fromkeys(values, file)

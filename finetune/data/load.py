@@ -1,0 +1,92 @@
+"""From a config to checked examples: the source is scanned, every file is checked, and what was found is described."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from finetune.config import FinetuneConfig
+from finetune.data.batches import image_batches
+from finetune.data.checks import Inspection, duplicate_warnings, inspect
+from finetune.data.examples import Examples, Skipped, printable
+from finetune.data.images import ImageLimits
+from finetune.data.split import SPLITS, Splits
+from finetune.progress import Reporter
+from zoo.errors import DataError
+from zoo.spec import Preprocessing
+
+
+def image_limits(config: FinetuneConfig) -> ImageLimits:
+    """Return the decoder's limits that a config asks for."""
+    return ImageLimits(max_pixels=config.max_image_pixels)
+
+
+def num_threads(config: FinetuneConfig) -> int:
+    """Return how many threads decode."""
+    return config.threads or os.cpu_count() or 1
+
+
+def check_examples(config: FinetuneConfig, examples: Examples, reporter: Reporter) -> Inspection:
+    """Hash and decode every file once; see `finetune.data.checks.inspect` for what is refused."""
+    return inspect(
+        examples,
+        image_limits(config),
+        threads=num_threads(config),
+        track=reporter.track,
+        cache_dir=config.cache_path,
+        strict=config.strict,
+    )
+
+
+def warnings_on(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> list[str]:
+    """Return what a user should know of the data, leaks between the sides included.
+
+    Raises:
+        DataError: there is something, and the config is strict.
+    """
+    examples = inspection.examples
+    leaks = duplicate_warnings(inspection.digests, examples.labels, splits.sides(len(examples)), examples)
+    warnings = list(dict.fromkeys([*inspection.warnings, *leaks]))
+    if warnings and config.strict:
+        raise DataError("\n".join(warnings) + "\n(warnings are fatal with strict=true)")
+    return warnings
+
+
+def pictures(
+    config: FinetuneConfig, examples: Examples, indices: Sequence[int], preprocessing: Preprocessing
+) -> Iterator[np.ndarray]:
+    """Yield the pictures at `indices` as batches (n, image_size, image_size, 3) uint8, n <= config.batch_size."""
+    return image_batches(
+        examples,
+        indices,
+        preprocessing,
+        batch_size=config.batch_size,
+        threads=num_threads(config),
+        limits=image_limits(config),
+    )
+
+
+def describe_data(inspection: Inspection, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+    """Return data.json: classes, sizes, fingerprint, and what was skipped or left out and why."""
+    examples = inspection.examples
+    per_class = {name: dict.fromkeys(SPLITS, 0) for name in examples.class_names}
+    for side in SPLITS:
+        for index in getattr(splits, side):
+            per_class[examples.class_names[examples.labels[index]]][side] += 1
+    return {
+        "kind": "folder",
+        "source": printable(examples.root),
+        "fingerprint": inspection.fingerprint,
+        "class_names": list(examples.class_names),
+        "num_examples": len(examples),
+        "splits": splits.sizes(),
+        "per_class": per_class,
+        "skipped": _listed(examples.skipped),
+        "left_out": _listed(examples.left_out),
+        "warnings": list(warnings),
+        "notes": list(examples.notes),
+    }
+
+
+def _listed(files: Sequence[Skipped]) -> list[dict[str, str]]:
+    return [{"file": printable(file.file), "reason": printable(file.reason)} for file in files]

@@ -1,0 +1,44 @@
+"""report.html of a run, made from the run directory alone; so it can be made again at any time."""
+
+import shlex
+
+from finetune.report import plots
+from finetune.report.page import Report, render
+from finetune.run_dir import RunDir
+
+
+def write_report(run_dir: RunDir) -> None:
+    """Write the plots and report.html from the other files of the run.
+
+    Raises:
+        RunStateError: the run is not finished or damaged.
+        ResourceError: the directory cannot be written.
+    """
+    metrics, data = run_dir.read_json("metrics"), run_dir.read_json("data")
+    history = run_dir.read_history()
+    run_dir.write_plot("curves", plots.curves(history))
+    run_dir.write_plot("confusion", plots.confusion(metrics["test"]["confusion_matrix"], data["class_names"]))
+    pictures = run_dir.read_plots()
+    mistakes = [
+        mistake | {"picture": pictures[mistake_plot(number)]}
+        for number, mistake in enumerate(run_dir.read_json("mistakes"))
+        if mistake_plot(number) in pictures
+    ]
+    config_path = shlex.quote(str(run_dir.path / "config.json"))
+    report = Report(
+        config=run_dir.read_json("config"),
+        environment=run_dir.read_json("environment"),
+        data=data,
+        history=history,
+        metrics=metrics,
+        model=run_dir.read_json("model"),
+        mistakes=mistakes,
+        plots={name: pictures[name] for name in ("curves", "confusion")},
+        command=f"finetune fit --config {config_path} --run-dir {shlex.quote(str(run_dir.path) + '-again')}",
+    )
+    run_dir.write_report(render(report))
+
+
+def mistake_plot(number: int) -> str:
+    """Return the name of the picture of mistake `number`, counted from 0, among the run's plots."""
+    return f"mistake-{number + 1:02}"

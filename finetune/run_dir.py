@@ -1,0 +1,200 @@
+"""RunDir: the only module that knows the file names inside a run, and the only one that writes them."""
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.atomic import atomic_path, write_atomic
+from zoo.errors import LockedError, ResourceError, RunStateError
+
+_FILES = ("config.json", "environment.json", "data.json", "model.json", "history.csv", "metrics.json", "mistakes.json")
+_OTHERS = ("model.keras", "report.html", "DONE")
+_PLOTS = "plots"
+_LOCK = "LOCK"
+
+
+class RunDir:
+    """One run's directory. Reading needs only the path; writing happens inside `RunDir.claim`."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).expanduser().absolute()
+
+    @classmethod
+    @contextmanager
+    def claim(cls, path: str | Path, *, overwrite: bool = False) -> Iterator["RunDir"]:
+        """Create the directory and hold its lock while the block runs.
+
+        A directory that this call created and nothing was written to is removed again when the block raises.
+
+        Args:
+            path: directory to make; its parents are made too.
+            overwrite: replace the run that is there; files that no run writes are left alone.
+
+        Raises:
+            RunStateError: the directory is not empty and `overwrite` is False, or it holds no run.
+            LockedError: another process is writing there.
+            ResourceError: it cannot be made or written.
+        """
+        run = cls(path)
+        created = not run.path.exists()
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            folder = os.open(run.path, os.O_RDONLY)
+        except OSError as error:
+            raise ResourceError(f"{run.path}: cannot be made ({error.strerror}); choose another --run-dir") from error
+        try:
+            with run._locked(folder):
+                run._make_room(overwrite)
+                yield run
+        finally:
+            os.close(folder)
+            if created and not any(run.path.iterdir()):
+                run.path.rmdir()
+
+    @contextmanager
+    def _locked(self, folder: int) -> Iterator[None]:
+        # The lock belongs to the open folder, so the kernel frees it with the process, however that ends;
+        # the file beside it only tells others who holds it.
+        note = self.path / _LOCK
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = note.read_text().strip() if note.is_file() else "(unknown)"
+            raise LockedError(f"{self.path}: process {pid} is writing this run; wait for it to end") from error
+        self._write(_LOCK, f"{os.getpid()}\n")
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+    def _make_room(self, overwrite: bool) -> None:
+        found = sorted(entry.name for entry in self.path.iterdir() if entry.name != _LOCK)
+        if not found:
+            return
+        if not overwrite:
+            raise RunStateError(f"{self.path}: not empty (has {', '.join(found[:3])}); add --overwrite, or another --run-dir")
+        if "config.json" not in found:
+            raise RunStateError(f"{self.path}: holds no run (no config.json), so nothing there is overwritten")
+        # config.json goes last: a deletion that is cut short can then be repeated
+        for name in ("DONE", *_FILES[1:], *_OTHERS):
+            (self.path / name).unlink(missing_ok=True)
+        for plot in (self.path / _PLOTS).glob("*.png"):
+            plot.unlink()
+        (self.path / "config.json").unlink()
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write one of the run's JSON files by its stem: config, environment, data, model, metrics or mistakes.
+
+        Raises:
+            ResourceError: the disk is full or cannot be written.
+        """
+        self._write(f"{name}.json", json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_history(self, history: Sequence[Mapping[str, object]]) -> None:
+        """Write history.csv, a row for each epoch over all phases."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        self._write("history.csv", text.getvalue())
+
+    def write_plot(self, name: str, png: bytes) -> None:
+        """Write plots/NAME.png."""
+        (self.path / _PLOTS).mkdir(exist_ok=True)
+        self._write(f"{_PLOTS}/{name}.png", png)
+
+    def write_report(self, html: str) -> None:
+        """Write report.html."""
+        self._write("report.html", html)
+
+    def finish(self) -> None:
+        """Mark the run as complete."""
+        self._write("DONE", "")
+
+    @contextmanager
+    def model_to_write(self) -> Iterator[Path]:
+        """Yield the path to save the model at; it becomes model.keras when the block ends well."""
+        with self._full_disk_explained("model.keras"), atomic_path(self.model_path) as temporary:
+            yield temporary
+
+    @property
+    def model_path(self) -> Path:
+        """Path of model.keras."""
+        return self.path / "model.keras"
+
+    @property
+    def report_path(self) -> Path:
+        """Path of report.html."""
+        return self.path / "report.html"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run went through to its end."""
+        return (self.path / "DONE").is_file()
+
+    def read_json(self, name: str) -> dict | list:
+        """Return one of the run's JSON files by its stem.
+
+        Raises:
+            RunStateError: there is no such run, or the file is missing or damaged.
+        """
+        path = self.path / f"{name}.json"
+        return _parsed(path, self._read(path))
+
+    def read_history(self) -> list[dict[str, object]]:
+        """Return the rows of history.csv with numbers as numbers."""
+        rows = csv.DictReader(io.StringIO(self._read(self.path / "history.csv").decode()))
+        return [{name: _number(value) for name, value in row.items()} for row in rows]
+
+    def read_plots(self) -> dict[str, bytes]:
+        """Return the PNG pictures of the run by name."""
+        return {path.stem: path.read_bytes() for path in sorted((self.path / _PLOTS).glob("*.png"))}
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            state = "is not finished" if (self.path / "config.json").is_file() else "holds no run"
+            raise RunStateError(f"{self.path}: {state} ({path.name} is missing)") from error
+        except OSError as error:
+            raise RunStateError(f"{path}: cannot be read ({error.strerror})") from error
+
+    def _write(self, name: str, content: str | bytes) -> None:
+        with self._full_disk_explained(name):
+            write_atomic(self.path / name, content)
+
+    @contextmanager
+    def _full_disk_explained(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ResourceError(f"{self.path / name}: cannot be written ({error.strerror or error})") from error
+
+
+def next_run_path(parent: Path, stem: str) -> Path:
+    """Return the first of `parent/stem-1`, `parent/stem-2`, … that does not exist."""
+    number = 1
+    while (parent / f"{stem}-{number}").exists():
+        number += 1
+    return parent / f"{stem}-{number}"
+
+
+def _parsed(path: Path, content: bytes) -> dict | list:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RunStateError(f"{path}: damaged, not JSON ({error})") from error
+
+
+def _number(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

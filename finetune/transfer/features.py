@@ -1,0 +1,161 @@
+"""Cached features: the frozen trunk runs once over the data, and its output is kept on disk for every later run.
+
+A cache entry is a folder named by everything that decides the numbers in it. `features.f32` grows by appending;
+`manifest.json` says how many rows of it are known to be on disk. A run that was killed goes on from there.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finetune.config import FinetuneConfig
+from finetune.data.checks import Inspection
+from finetune.data.images import DECODER_VERSION
+from finetune.data.load import pictures
+from finetune.progress import Reporter
+from finetune.transfer.trunk import Trunk, forward
+from zoo.atomic import write_atomic
+from zoo.errors import ResourceError, RunStateError
+from zoo.head import POOL_LAYER
+
+# Rows are flushed to disk and counted at least this often: a crash costs seconds, a flush costs milliseconds.
+ROWS_PER_FLUSH = 256
+_ROW_TYPE = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of all examples in their order.
+
+    Attributes:
+        array: (num_examples, channels) float32, mapped from disk, read-only.
+        reused_rows: how many rows an earlier run had left.
+        path: folder of the cache entry.
+    """
+
+    array: np.ndarray
+    reused_rows: int
+    path: Path
+
+
+def features_key(parts: Mapping[str, object]) -> str:
+    """Return the name of the cache entry for `parts`: everything that decides the numbers, as JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def cached_features(
+    folder: Path, parts: Mapping[str, object], shape: tuple[int, int], compute: Callable[[int], Iterable[np.ndarray]]
+) -> Features:
+    """Return the features that `parts` name, computing only the rows that no earlier run has left.
+
+    Args:
+        folder: the cache's folder for features; made when missing.
+        parts: what decides the numbers: weights, cut, preprocessing, data fingerprint, versions.
+        shape: (num_examples, channels).
+        compute: called with the first row that is missing; yields float32 arrays (rows, channels) from there on.
+
+    Raises:
+        ResourceError: the disk is full or the cache cannot be written.
+        RunStateError: the trunk gave a value that is not finite.
+    """
+    entry = folder / features_key(parts)
+    rows, width = shape
+    try:
+        entry.mkdir(parents=True, exist_ok=True)
+        with _locked(entry):
+            done = _rows_done(entry, shape)
+            if done < rows:
+                manifest = {"shape": list(shape), "parts": dict(parts)}
+                _append(entry, manifest, done, compute(done))
+    except OSError as error:
+        needed = rows * width * _ROW_TYPE.itemsize
+        raise ResourceError(
+            f"{entry}: features cannot be written ({error.strerror or error}); they need {needed:,} bytes. "
+            f"Free space, or choose another place: --set cache_dir=DIR"
+        ) from error
+    array = np.memmap(entry / "features.f32", _ROW_TYPE, mode="r", shape=shape)
+    return Features(array, done, entry)
+
+
+def _rows_done(entry: Path, shape: tuple[int, int]) -> int:
+    """Return how many rows are safely on disk; 0 for an entry that is new or not readable."""
+    try:
+        manifest = json.loads((entry / "manifest.json").read_bytes())
+        done, bytes_on_disk = int(manifest["rows"]), (entry / "features.f32").stat().st_size
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    sound = manifest.get("shape") == list(shape) and 0 <= done <= shape[0]
+    return done if sound and bytes_on_disk >= done * shape[1] * _ROW_TYPE.itemsize else 0
+
+
+def _append(entry: Path, manifest: dict[str, object], done: int, arrays: Iterable[np.ndarray]) -> None:
+    rows, width = manifest["shape"]
+    with (entry / "features.f32").open("r+b" if done else "wb") as file:
+        file.truncate(done * width * _ROW_TYPE.itemsize)
+        file.seek(0, os.SEEK_END)
+        counted = done
+        for array in arrays:
+            if not np.isfinite(array).all():
+                raise RunStateError(f"the trunk gave a value that is not finite for one of examples {done}-{done + len(array)}")
+            file.write(np.ascontiguousarray(array, _ROW_TYPE).data)
+            done += len(array)
+            if done - counted >= ROWS_PER_FLUSH or done == rows:
+                file.flush()
+                os.fsync(file.fileno())
+                write_atomic(entry / "manifest.json", json.dumps(manifest | {"rows": done}))
+                counted = done
+    if done != rows:
+        raise RunStateError(f"{entry}: {done} rows of features came for {rows} examples")
+
+
+def trunk_features(trunk: Trunk, inspection: Inspection, config: FinetuneConfig, reporter: Reporter) -> Features:
+    """Return the trunk's features of all examples, cached by everything that decides them.
+
+    Raises:
+        DataError: a picture changed since it was checked.
+        ResourceError: the cache cannot be written.
+    """
+    examples = inspection.examples
+    parts = {
+        "format": 1,
+        "model": config.model,
+        "cut": POOL_LAYER,
+        "weights": trunk.weights_sha256,
+        "preprocessing": asdict(trunk.preprocessing),
+        "data": inspection.fingerprint,
+        "decoder": DECODER_VERSION,
+        "runtime": [keras.backend.backend(), keras.version(), "float32"],
+    }
+
+    def compute(first: int) -> Iterator[np.ndarray]:
+        with reporter.track("computing features", len(examples)) as advance:
+            advance(first)
+            batches = pictures(config, examples, range(first, len(examples)), trunk.preprocessing)
+            for array in forward(trunk.model, batches, batch_size=config.batch_size):
+                yield array
+                advance(len(array))
+
+    shape = (len(examples), trunk.model.output_shape[-1])
+    features = cached_features(config.cache_path / "features", parts, shape, compute)
+    if features.reused_rows:
+        reporter.say(f"features: {features.reused_rows:,} of {len(examples):,} reused from an earlier run")
+    return features
+
+
+@contextmanager
+def _locked(entry: Path) -> Iterator[None]:
+    """Wait until no other process writes this entry; it may then be complete."""
+    folder = os.open(entry, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

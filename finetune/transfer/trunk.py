@@ -1,0 +1,102 @@
+"""The frozen part of a model: cut off to run alone, and joined again with the head that learned on its output."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+import zoo
+from finetune.config import FinetuneConfig
+from zoo import registry
+from zoo.errors import RunStateError
+from zoo.head import LOGITS_LAYER, activate, classifier, pool
+from zoo.spec import Preprocessing
+from zoo.weights import sources
+
+# Largest difference that one network may show between its two paths; float32 sums in another order differ by 1e-5.
+JOIN_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """A frozen pretrained network and what its output depends on.
+
+    Attributes:
+        model: pictures (batch, image_size, image_size, 3) in [0, 255] to pooled features (batch, channels) float32.
+        preprocessing: how pictures are prepared for it.
+        weights_sha256: of the file that its weights came from.
+    """
+
+    model: keras.Model
+    preprocessing: Preprocessing
+    weights_sha256: str
+
+
+def build_trunk(config: FinetuneConfig) -> Trunk:
+    """Return the trunk that a resolved config names.
+
+    Raises:
+        ModelFileError: the weights are not at hand or do not fit.
+    """
+    variant = registry.find(config.model)
+    chosen = sources.choose(variant, config.weights)
+    preprocessing = replace(sources.preprocessing_of(variant, chosen), image_size=config.image_size)
+    shape = (config.image_size, config.image_size, 3)
+    backbone = zoo.backbone(config.model, input_shape=shape, weights=config.weights, cache_dir=config.cache_path)
+    model = keras.Model(backbone.input, pool(backbone.output), name=config.model)
+    model.trainable = False
+    return Trunk(model, preprocessing, sources.sha256_of(chosen))
+
+
+def new_head(num_features: int, num_classes: int, *, dropout: float) -> keras.Model:
+    """Return a head of its own: features (batch, num_features) float32 to logits (batch, num_classes)."""
+    inputs = keras.Input((num_features,), name="features")
+    return keras.Model(inputs, classifier(inputs, num_classes, dropout=dropout), name="head")
+
+
+def join(trunk: keras.Model, head: keras.Model, *, dropout: float) -> keras.Model:
+    """Return one flat model, pictures to probabilities, with the trunk's layers and the head's weights."""
+    learned = head.get_layer(LOGITS_LAYER)
+    logits = classifier(trunk.output, learned.units, dropout=dropout)
+    model = keras.Model(trunk.input, activate(logits, "softmax"), name=trunk.name)
+    model.get_layer(LOGITS_LAYER).set_weights(learned.get_weights())
+    return model
+
+
+def forward(model: keras.Model, batches: Iterable[np.ndarray], *, batch_size: int) -> Iterator[np.ndarray]:
+    """Yield the model's output for each batch of at most `batch_size` pictures.
+
+    A short batch is filled up with zeros and its output cut, so that the graph is traced for one shape only.
+    """
+    for batch in batches:
+        short = batch_size - len(batch)
+        if short:
+            batch = np.concatenate([batch, np.zeros((short, *batch.shape[1:]), batch.dtype)])
+        yield np.asarray(model.predict_on_batch(batch))[: batch_size - short]
+
+
+def verify_joined(model: keras.Model, head: keras.Model, pictures: np.ndarray, features: np.ndarray) -> float:
+    """Compare the joined model on pictures with the head on the cached features of the same pictures.
+
+    Args:
+        model: pictures to probabilities.
+        head: features to logits.
+        pictures: (batch, image_size, image_size, 3) uint8.
+        features: (batch, channels) float32, as cached.
+
+    Returns:
+        The largest absolute difference between the two paths' probabilities.
+
+    Raises:
+        RunStateError: the paths differ, so the cached features are not those of these pictures.
+    """
+    joined = np.asarray(model.predict_on_batch(pictures))
+    cached = np.asarray(keras.ops.softmax(head.predict_on_batch(features)))
+    difference = float(np.abs(joined - cached).max())
+    if not difference <= JOIN_TOLERANCE:
+        raise RunStateError(
+            f"the joined model differs from the head on cached features by {difference:.2g} in a probability: "
+            f"the cached features are damaged. Delete the folder `features` of the cache and run again"
+        )
+    return difference
