@@ -1,0 +1,221 @@
+"""The command `finetune`: parse, build a config, one hop, print. Results go to stdout, everything else to stderr."""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from finetune.config import FIELDS, make_config
+from finetune.config_file import read_config_file
+from zoo import registry
+from zoo.errors import ConfigError, DataError, GraftError
+from zoo.weights import sources
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="keras-graft", prog_name="finetune")
+def cli() -> None:
+    """Graft a new head on a pretrained model, train it on your pictures, and learn how good it is.
+
+    \b
+      finetune fit my_photos/                    train on a folder of class folders
+      finetune predict runs/my_photos-1 a.jpg    ask the model that came out of it
+    """
+
+
+_RUN = click.argument("run", type=click.Path(path_type=Path))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_VERBOSE = click.option(
+    "--verbose", type=click.IntRange(0, 2), default=1, show_default=True, help="0 silent, 1 bars, 2 a line each epoch."
+)
+
+
+@cli.command()
+@click.argument("data", required=False)
+@click.option("--model", help="Name from `finetune models`.  [default: auto]")
+@click.option("--method", help="How to train: auto or head.  [default: auto]")
+@click.option("--epochs", help="Most passes over the training pictures.  [default: 60]")
+@click.option("--seed", help="Of the split, the head and the order.  [default: 0]")
+@click.option("--run-dir", help="Directory to write.  [default: the next free runs/DATA-N]")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML, JSON or TOML file of settings.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting; may be repeated.")
+@click.option("--overwrite", is_flag=True, help="Replace the run that is in the run directory.")
+@_VERBOSE
+@_JSON
+def fit(
+    data: str | None,
+    config_file: Path | None,
+    settings: tuple[str, ...],
+    overwrite: bool,
+    verbose: int,
+    as_json: bool,
+    **flags: str | None,
+) -> None:
+    """Fine-tune a model on DATA, a folder with one folder of pictures for each class.
+
+    DATA may also hold train, validation and test folders with class folders in them. Everything that is not said is
+    decided by the run, which prints what it chose and why. A flag wins over --set, and --set over --config.
+    """
+    values, places = read_config_file(config_file) if config_file else ({}, {})
+    given = _parse_settings(settings) | {name: value for name, value in ({"data": data} | flags).items() if value is not None}
+    config = make_config(values | given, places={name: at for name, at in places.items() if name not in given})
+    for name in sorted(values.keys() & given.keys()):
+        click.echo(f"{name} = {given[name]} (the command line wins over {config_file})", err=True)
+    if config.data is None:
+        raise ConfigError("DATA is missing: finetune fit FOLDER, or a line `data: FOLDER` in the config")
+    recipe, progress = _heavy("finetune.recipe"), _heavy("finetune.progress")
+    run = recipe.run_recipe(config, overwrite=overwrite, reporter=progress.Reporter(verbose))
+    text = _heavy("finetune.summary").fit_summary(run)
+    _print({"run_dir": str(run.path)} | run.metrics if as_json else text)
+
+
+@cli.command()
+@_RUN
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_JSON
+def predict(run: Path, paths: tuple[str, ...], as_json: bool) -> None:
+    """Say what each picture PATH shows, by the model of RUN.
+
+    A file that cannot be read is reported and the others are answered; the exit code is then 3.
+    """
+    failed = 0
+    predictions = []
+    for prediction in _heavy("finetune.run").Run(run).iterate(paths):
+        failed += prediction.error is not None
+        if as_json:
+            predictions.append(prediction.as_json())
+        elif prediction.error:
+            click.echo(f"{prediction.file}: {prediction.error}", err=True)
+        else:
+            click.echo(f"{prediction.file}\t{prediction.class_name}\t{prediction.probability:.4f}")
+    if as_json:
+        _print({"run_dir": str(run), "predictions": predictions})
+    if failed:
+        raise DataError(f"{failed} of {len(paths)} files could not be read")
+
+
+@cli.command()
+@_RUN
+@click.argument("data", required=False)
+@_VERBOSE
+@_JSON
+def evaluate(run: Path, data: str | None, verbose: int, as_json: bool) -> None:
+    """Measure the model of RUN on DATA, a folder of class folders; without DATA on its own test pictures."""
+    metrics = _heavy("finetune.run").Run(run).evaluate(data, verbose=verbose)
+    _print(metrics if as_json else _heavy("finetune.summary").evaluation_summary(metrics))
+
+
+@cli.command()
+@_RUN
+def report(run: Path) -> None:
+    """Make the report page of RUN again, and print its path."""
+    click.echo(_heavy("finetune.run").Run(run).write_report())
+
+
+@cli.command()
+@click.argument("pattern", default="*")
+@_JSON
+def models(pattern: str, as_json: bool) -> None:
+    """List the models whose name matches PATTERN, such as 'efficientnet*'."""
+    names = registry.list_models(pattern)
+    if not names:
+        raise ConfigError(f"no model matches {pattern!r}; all: {', '.join(registry.list_models())}")
+    rows = [_model_row(name) for name in names]
+    if as_json:
+        _print({"models": rows})
+        return
+    click.echo(f"{'name':<22}{'parameters':>12}{'image':>7}{'top-1 %':>9}  weights")
+    for row in rows:
+        weights = "at hand" if row["weights_at_hand"] else row["remedy"] or "none here"
+        top1 = row["reported_top1"]
+        click.echo(f"{row['name']:<22}{row['parameters']:>12,}{row['image_size']:>7}{top1:>9}  {weights}")
+
+
+def _model_row(name: str) -> dict[str, object]:
+    variant = registry.find(name)
+    at_hand = [row.tag for row in variant.weights if sources.at_hand(row)]
+    missing = variant.weights[0].package if variant.weights and not at_hand else None
+    return {
+        "name": name,
+        "family": variant.family,
+        "parameters": variant.parameters,
+        "image_size": variant.preprocessing.image_size,
+        "reported_top1": variant.reported_top1,
+        "weights": [row.tag for row in variant.weights],
+        "weights_at_hand": at_hand,
+        "remedy": f"pip install {missing}" if missing else None,
+    }
+
+
+def _parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes NAME=VALUE; received {setting!r}. Names: {', '.join(FIELDS)}")
+        if name in values:
+            raise ConfigError(f"--set {name} is given twice: {values[name]!r} and {value!r}")
+        values[name] = value
+    return values
+
+
+def _print(result: object) -> None:
+    text = result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(text)
+
+
+def _heavy(module: str) -> object:
+    """The one hop to what needs Keras; imported here so that help and faults of the command line answer at once."""
+    # TensorFlow tells its build on stderr, in part before it reads this setting
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _stderr_held_back():
+        return importlib.import_module(module)
+
+
+@contextmanager
+def _stderr_held_back() -> Iterable[None]:
+    """Keep what C++ libraries write to stderr while they are imported, unless the import fails."""
+    import tempfile
+
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        original = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(original, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+def run_command(command: Callable, arguments: list[str] | None = None) -> int:
+    """Run a click command and return its exit code; a user's fault is one message on stderr, never a traceback."""
+    try:
+        command.main(args=arguments, standalone_mode=False)
+    except GraftError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return 0
+
+
+def main() -> None:
+    """Entry point of the command `finetune`."""
+    sys.exit(run_command(cli))

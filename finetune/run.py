@@ -1,0 +1,216 @@
+"""A finished run: what it found out, its model, and what can be asked of it."""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finetune.config import FinetuneConfig, make_config
+from finetune.data import load
+from finetune.data.batches import ahead
+from finetune.data.examples import Examples, printable
+from finetune.data.folder import scan_folder
+from finetune.data.images import read_square
+from finetune.data.split import split
+from finetune.evaluation.evaluate import classification_metrics, most_confused
+from finetune.progress import Reporter
+from finetune.report.write import write_report
+from finetune.run_dir import RunDir
+from finetune.transfer.trunk import forward
+from zoo.errors import DataError, ImageError, ModelFileError, RunStateError
+from zoo.spec import Preprocessing
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one file.
+
+    Attributes:
+        file: path as it was given, printable.
+        class_name: the most probable class; None when the file could not be read.
+        probability: of that class.
+        probabilities: of every class by name, summing to 1.
+        error: why the file could not be read; None when it could.
+    """
+
+    file: str
+    class_name: str | None = None
+    probability: float | None = None
+    probabilities: dict[str, float] | None = None
+    error: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the fields that say something: the answer, or the error."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk, opened by its path.
+
+    Example:
+        >>> run = Run("runs/demo")  # doctest: +SKIP
+        >>> run.predict(["photo.jpg"])[0].class_name  # doctest: +SKIP
+        'Bag'
+    """
+
+    path: Path
+
+    def __post_init__(self):
+        object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
+        if not RunDir(self.path).is_done:
+            RunDir(self.path).read_json("config")
+            raise RunStateError(f"{self.path}: this run did not come to its end; start it again with --overwrite")
+
+    @cached_property
+    def config(self) -> FinetuneConfig:
+        """The settings it ran with, nothing left open."""
+        return make_config(RunDir(self.path).read_json("config"))
+
+    @cached_property
+    def metrics(self) -> dict:
+        """The content of metrics.json."""
+        return RunDir(self.path).read_json("metrics")
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the model's outputs."""
+        return tuple(self._card["class_names"])
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How a picture must be prepared for the model."""
+        return Preprocessing(**self._card["preprocessing"])
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The model: RGB (batch, image_size, image_size, 3) in [0, 255] to probabilities (batch, classes).
+
+        Raises:
+            ModelFileError: model.keras is missing, damaged, or not this run's.
+        """
+        path = RunDir(self.path).model_path
+        if not path.is_file():
+            raise ModelFileError(f"{path}: missing; start the run again with --overwrite")
+        if not zipfile.is_zipfile(path):
+            raise ModelFileError(f"{path}: not a .keras file (damaged or cut, {path.stat().st_size:,} bytes)")
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ModelFileError(f"{path}: cannot be loaded ({str(error).splitlines()[0]:.200})") from error
+        if model.output_shape[-1] != len(self.class_names):
+            raise ModelFileError(
+                f"{path}: has {model.output_shape[-1]} outputs, but model.json names {len(self.class_names)} classes"
+            )
+        return model
+
+    def predict(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> list[Prediction]:
+        """Answer for each file, in order; a file that cannot be read gets an error instead of an answer.
+
+        Args:
+            paths: picture files.
+            batch_size: files a step.
+
+        Returns:
+            A prediction for each path.
+        """
+        return list(self.iterate(paths, batch_size=batch_size))
+
+    def iterate(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> Iterator[Prediction]:
+        """Yield what `predict` returns as it comes, holding no more than a few batches of pictures."""
+        limits, preprocessing = load.image_limits(self.config), self.preprocessing
+        batch_size = max(1, min(batch_size, len(paths)))
+
+        def read(path: str | Path) -> np.ndarray | ImageError:
+            try:
+                return read_square(Path(path), preprocessing, limits)
+            except ImageError as error:
+                return error
+
+        pictures = ahead(read, paths, threads=load.num_threads(self.config), most=2 * batch_size)
+        for first in range(0, len(paths), batch_size):
+            chunk = list(zip(paths[first : first + batch_size], pictures, strict=False))
+            good = [picture for _, picture in chunk if isinstance(picture, np.ndarray)]
+            answers = iter(next(forward(self.model, [np.stack(good)], batch_size=batch_size)) if good else ())
+            for path, picture in chunk:
+                file = printable(str(path))
+                yield Prediction(file, error=str(picture)) if isinstance(picture, ImageError) else self._answer(
+                    file, next(answers)
+                )
+
+    def evaluate(self, data: str | Path | None = None, *, verbose: int = 0) -> dict[str, object]:
+        """Measure the model on a folder of class folders.
+
+        Args:
+            data: folder whose class names are among the run's. A folder with a `test` side is judged by that side
+                alone; the data that the run learned on, and None, by the run's own test side.
+            verbose: 1 draws a progress bar.
+
+        Returns:
+            Metrics as under "test" in metrics.json, with "most_confused" and "examples": which pictures were judged.
+
+        Raises:
+            DataError: a class is not one of the run's, or the pictures cannot be read.
+        """
+        reporter, config = Reporter(verbose), self.config
+        examples = scan_folder(data or config.data, drop_empty_classes=True)
+        inspection = load.check_examples(config, examples, reporter)
+        examples = self._in_our_classes(inspection.examples)
+        own = inspection.fingerprint == RunDir(self.path).read_json("data")["fingerprint"]
+        indices, which = self._judged(examples, own)
+        with reporter.track("evaluating", len(indices)) as advance:
+            outputs = []
+            batches = load.pictures(config, examples, indices, self.preprocessing)
+            for output in forward(self.model, batches, batch_size=config.batch_size):
+                outputs.append(output)
+                advance(len(output))
+        labels = np.array([examples.labels[index] for index in indices])
+        metrics = classification_metrics(labels, np.concatenate(outputs), self.class_names)
+        return {
+            "examples": which,
+            **metrics,
+            "most_confused": most_confused(metrics["confusion_matrix"], self.class_names),
+        }
+
+    def write_report(self) -> Path:
+        """Make report.html again from the run's files, and return its path."""
+        write_report(RunDir(self.path))
+        return RunDir(self.path).report_path
+
+    @cached_property
+    def _card(self) -> dict:
+        return RunDir(self.path).read_json("model")
+
+    def _answer(self, file: str, output: np.ndarray) -> Prediction:
+        best = int(output.argmax())
+        probabilities = {name: float(value) for name, value in zip(self.class_names, output, strict=True)}
+        return Prediction(file, self.class_names[best], float(output[best]), probabilities)
+
+    def _judged(self, examples: Examples, own: bool) -> tuple[list[int] | tuple[int, ...], str]:
+        if own:
+            config = self.config
+            sides = split(
+                examples,
+                validation_fraction=config.validation_fraction,
+                test_fraction=config.test_fraction,
+                seed=config.seed,
+            )
+            return sides.test, "the run's own test side"
+        if "test" in examples.given_splits:
+            return [i for i, side in enumerate(examples.given_splits) if side == "test"], "the folder's test side"
+        return range(len(examples)), "all pictures of the folder"
+
+    def _in_our_classes(self, examples: Examples) -> Examples:
+        """Return the examples with labels as the run numbers its classes."""
+        unknown = [name for name in examples.class_names if name not in self.class_names]
+        if unknown:
+            raise DataError(
+                f"{examples.root}: {', '.join(map(repr, unknown[:5]))} not among the classes of this run: "
+                f"{', '.join(self.class_names)}"
+            )
+        ours = [self.class_names.index(name) for name in examples.class_names]
+        return replace(examples, labels=tuple(ours[label] for label in examples.labels), class_names=self.class_names)
