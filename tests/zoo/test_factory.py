@@ -45,7 +45,7 @@ def test_saved_model_predicts_the_same(name, pictures, tmp_path):
     model = zoo.create(name, input_shape=SHAPE, num_classes=3, weights=None)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(model.predict_on_batch(pictures), loaded.predict_on_batch(pictures))
+    np.testing.assert_array_equal(model(pictures), loaded(pictures))
 
 
 @pytest.mark.parametrize("name", NAMES[:1])
@@ -64,8 +64,7 @@ def test_one_step_of_training_lowers_the_loss(name, pictures):
 def test_uint8_and_float_pictures_are_the_same(pictures):
     """The model takes pixels in [0, 255] of either type and prepares them itself."""
     model = zoo.create("efficientnet_lite0", input_shape=SHAPE, num_classes=3, weights=None)
-    as_float = model.predict_on_batch(pictures.astype("float32"))
-    np.testing.assert_array_equal(model.predict_on_batch(pictures), as_float)
+    np.testing.assert_array_equal(model(pictures), model(pictures.astype("float32")))
 
 
 def test_logits_and_probabilities_agree(pictures):
@@ -73,8 +72,7 @@ def test_logits_and_probabilities_agree(pictures):
     probabilities = zoo.create("efficientnet_lite0", input_shape=SHAPE, num_classes=3, weights="imagenet")
     logits = zoo.create("efficientnet_lite0", input_shape=SHAPE, num_classes=3, classifier_activation=None)
     logits.get_layer("logits").set_weights(probabilities.get_layer("logits").get_weights())
-    expected = keras.ops.softmax(logits.predict_on_batch(pictures))
-    np.testing.assert_allclose(probabilities.predict_on_batch(pictures), expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities(pictures), keras.ops.softmax(logits(pictures)), atol=1e-6)
 
 
 def test_another_number_of_classes_keeps_the_backbone_only():

@@ -1,0 +1,74 @@
+"""One config, checked once, all faults together."""
+
+import pytest
+
+from finetune.config import FIELDS, FinetuneConfig, make_config
+from zoo.errors import ConfigError
+
+
+def test_all_faults_come_in_one_message():
+    """A user mends everything at once instead of one fault a run."""
+    with pytest.raises(ConfigError) as caught:
+        make_config({"epocs": "3", "learning_rate": "-1", "method": "haed"})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert "unknown setting 'epocs'. Nearest: epochs." in lines[0]
+
+
+def test_place_of_a_fault_is_named():
+    """A fault from a file begins with the file and the line."""
+    with pytest.raises(ConfigError, match=r"^fit.yaml line 2: epochs"):
+        make_config({"epochs": "none at all"}, places={"epochs": "fit.yaml line 2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("learning_rate", "1e-4", 1e-4),
+        ("epochs", "7", 7),
+        ("strict", "yes", True),
+        ("image_size", "null", None),
+        ("model", "012", "012"),
+    ],
+)
+def test_text_is_read_as_the_type_of_the_field(name, text, value):
+    """Values from files and flags are text, and become what the field is."""
+    assert getattr(make_config({name: text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("epochs", v) for v in ("0", "1.5", "many")),
+        *(("learning_rate", v) for v in ("0", "nan", "inf", "11")),
+        *(("seed", v) for v in ("-1", "x")),
+        *(("image_size", v) for v in ("31", "4096", "-224")),
+        *(("test_fraction", v) for v in ("0", "1", "-0.1", "0.8")),
+    ],
+)
+def test_impossible_values_are_refused(name, value):
+    """Out of range, not a number, or together too much: refused naming the setting."""
+    with pytest.raises(ConfigError, match=name):
+        make_config({name: value})
+
+
+def test_config_cannot_be_changed():
+    """A config is made once; a changed one is a new one."""
+    with pytest.raises(ValueError, match="frozen"):
+        make_config({}).epochs = 3
+
+
+def test_seed_zero_is_a_seed():
+    """Zero is kept as it is."""
+    assert make_config({"seed": 0}).seed == 0
+
+
+def test_every_setting_is_explained():
+    """The docstring says what each field means."""
+    assert not [name for name in FIELDS if f"\n        {name}: " not in FinetuneConfig.__doc__]
+
+
+def test_dump_is_a_valid_config():
+    """What a run writes down can be read again, unchanged."""
+    config = make_config({"data": "photos", "dropout": "0.1"})
+    assert make_config(config.model_dump(mode="json")) == config

@@ -1,0 +1,98 @@
+"""Config files without the surprises of their formats."""
+
+import pytest
+
+from finetune.config import make_config
+from finetune.config_file import read_config_file
+from zoo.errors import ConfigError
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write text under a name and read it as a config file."""
+
+    def read(name, text):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_config_file(path)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "epochs: 5\nlearning_rate: 1e-3  # small\nstrict: no\n"),
+        ("a.yml", "\ufeffepochs: '5'\nlearning_rate: 0.001\nstrict: false\n"),
+        ("a.json", '{"epochs": 5, "learning_rate": 1e-3, "strict": false}'),
+        ("a.toml", "epochs = 5\nlearning_rate = 1e-3\nstrict = false\n"),
+    ],
+)
+def test_formats_mean_the_same(read, name, text):
+    """The same settings in YAML, JSON and TOML make the same config."""
+    values, places = read(name, text)
+    config = make_config(values, places=places)
+    assert (config.epochs, config.learning_rate, config.strict) == (5, 1e-3, False)
+
+
+@pytest.mark.parametrize("word", ["no", "on", "012", "12:30", "null", "1e3", "~", "2026-11-21"])
+def test_yaml_words_stay_text(read, word):
+    """What YAML 1.1 would turn into False, 10, 750 or None stays what the user wrote."""
+    values, places = read("a.yaml", f"model: {word}\n")
+    assert make_config(values, places=places).model == word
+
+
+def test_unknown_key_has_line_and_nearest(read):
+    """A mistyped key is found by its line."""
+    values, places = read("fit.yaml", "epochs: 5\nlearning_rte: 1e-3\n")
+    with pytest.raises(ConfigError, match=r"fit.yaml line 2: unknown setting 'learning_rte'. Nearest: learning_rate"):
+        make_config(values, places=places)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "seed: 1\nepochs: 2\nseed: 3\n", r"line 3: seed is set a second time; first on a.yaml line 1"),
+        ("a.json", '{"seed": 1, "seed": 2}', "seed is set twice"),
+        ("a.toml", "seed = 1\nseed = 2\n", "not TOML .*line 2"),
+        ("a.yaml", "data: !!python/object/apply:os.system [id]\n", "tag .*python/object"),
+        ("a.yaml", "model: !mine x\n", "tag !mine is not accepted"),
+        ("a.yaml", "a: &x 1\nb: *x\n", "line 1: anchors and aliases"),
+        ("a.yaml", "model: {name: x}\n", "line 1: .*single value"),
+        ("a.yaml", "- 1\n- 2\n", "must hold lines"),
+        ("a.yaml", "model: 'x\n", "not YAML"),
+        ("a.json", '{"seed": 1,\n]', "line 2: not JSON"),
+        ("a.json", "[" * 100_000, "nested too deeply"),
+        ("a.json", '{"model": ["x"]}', "must be a single value"),
+        ("a.json", "[1]", "must hold an object"),
+        ("a.toml", "strict = True\n", "line 1.*lower case"),
+        ("a.toml", 'data = "C:\\Users"\n', "line 1.*single quotes"),
+        ("a.yaml", b"model: \xff\n", "not UTF-8"),
+        ("a.txt", "seed: 1", "ends in .yaml"),
+    ],
+)
+def test_faulty_files_are_refused(read, name, text, message):
+    """Everything but flat, unique, plain values is refused with the place."""
+    with pytest.raises(ConfigError, match=message):
+        read(name, text)
+
+
+def test_alias_bomb_is_refused_before_it_grows(read):
+    """Nine levels of nine aliases cost nothing."""
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [{','.join([f'*a{i}'] * 9)}]\n" for i in range(9))
+    with pytest.raises(ConfigError, match="anchors and aliases"):
+        read("a.yaml", bomb)
+
+
+def test_missing_and_huge_files_are_refused(tmp_path):
+    """A path that is no config file says so."""
+    with pytest.raises(ConfigError, match="No such file"):
+        read_config_file(tmp_path / "none.yaml")
+    (tmp_path / "huge.yaml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError, match="no config file"):
+        read_config_file(tmp_path / "huge.yaml")
+
+
+def test_empty_yaml_is_no_setting(read):
+    """A file of comments sets nothing."""
+    assert read("a.yaml", "# later\n") == ({}, {})
