@@ -14,13 +14,16 @@ Row = dict[str, object]
 
 
 class EpochOrder(keras.utils.PyDataset):
-    """Batches of arrays in memory, shuffled anew each epoch as a pure function of (seed, epoch)."""
+    """Batches of arrays in memory, in an order that is a pure function of (seed, epoch)."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, *, batch_size: int, seed: int):
         super().__init__()
         self.x, self.y, self.batch_size, self.seed = x, y, batch_size, seed
-        self.epoch = 0
-        self.order = order_of(len(x), seed=seed, epoch=0)
+        self.start(0)
+
+    def start(self, epoch: int) -> None:
+        """Take the order of an epoch, counted from 0."""
+        self.order = order_of(len(self.x), seed=self.seed, epoch=epoch)
 
     def __len__(self) -> int:
         return math.ceil(len(self.x) / self.batch_size)
@@ -29,10 +32,17 @@ class EpochOrder(keras.utils.PyDataset):
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         return self.x[chosen], self.y[chosen]
 
-    def on_epoch_end(self) -> None:
-        """Move on to the next epoch's order."""
-        self.epoch += 1
-        self.order = order_of(len(self.x), seed=self.seed, epoch=self.epoch)
+
+class TakeOrder(keras.callbacks.Callback):
+    """Tells the batches which epoch begins. Keras' own `on_epoch_end` also runs once before the first epoch."""
+
+    def __init__(self, batches: EpochOrder):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Take the order of the epoch that Keras counts."""
+        self.batches.start(epoch)
 
 
 def order_of(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -103,6 +113,6 @@ def fit_head(
         epochs=config.epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[history, stop],
+        callbacks=[TakeOrder(batches), history, stop],
     )
     return history.rows

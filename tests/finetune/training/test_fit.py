@@ -1,0 +1,88 @@
+"""Training a head: order by seed and epoch, the best epoch kept, a broken loss named."""
+
+import keras
+import numpy as np
+import pytest
+
+from finetune.config import make_config
+from finetune.training.fit import EpochOrder, TakeOrder, fit_head, order_of
+from finetune.transfer.trunk import new_head
+from zoo.errors import ConfigError
+
+pytestmark = pytest.mark.keras
+WIDTH = 6
+
+
+def blobs(count, seed):
+    """Return points around three centres and their labels."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, count)
+    centres = np.random.default_rng(9).normal(size=(3, WIDTH))
+    return (centres[labels] + generator.normal(scale=0.7, size=(count, WIDTH))).astype("float32"), labels
+
+
+def train(**settings):
+    """Train a small head; return it and its history."""
+    config = make_config({"epochs": 12, "patience": 3, "batch_size": 16, "learning_rate": 0.05} | settings)
+    keras.utils.set_random_seed(config.seed)
+    head = new_head(WIDTH, 3, dropout=0.2)
+    return head, fit_head(head, blobs(90, 0), blobs(60, 1), config=config, on_epoch=lambda row: None)
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    """Any epoch's order can be known without the epochs before it; other epochs and seeds have other orders."""
+    assert order_of(50, seed=3, epoch=2).tolist() == order_of(50, seed=3, epoch=2).tolist()
+    orders = {tuple(order_of(50, seed=seed, epoch=epoch)) for seed in (3, 4) for epoch in (0, 1)}
+    assert len(orders) == 4 and all(sorted(order) == list(range(50)) for order in orders)
+
+
+def test_keras_sees_each_epochs_own_order():
+    """The order that reaches the model in epoch n is order_of(seed, n): nothing is prefetched across the border."""
+    seen = []
+
+    class Watch(keras.layers.Layer):
+        def call(self, x):
+            seen.append(np.asarray(x)[:, 0])
+            return x
+
+    model = keras.Sequential([keras.Input((1,)), Watch(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    seen.clear()
+    rows = np.arange(10, dtype="float32")[:, None]
+    batches = EpochOrder(rows, rows, batch_size=4, seed=5)
+    model.fit(batches, epochs=3, shuffle=False, verbose=0, callbacks=[TakeOrder(batches)])
+    expected = np.concatenate([order_of(10, seed=5, epoch=epoch) for epoch in range(3)])
+    np.testing.assert_array_equal(np.concatenate(seen), expected)
+
+
+def test_same_seed_gives_the_same_weights():
+    """Two trainings with one seed are equal to the bit, history included; another seed is another training."""
+    (first, rows), (second, same), (third, _) = train(seed=1), train(seed=1), train(seed=2)
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [row["val_loss"] for row in rows] == [row["val_loss"] for row in same]
+    assert not np.array_equal(first.get_weights()[0], third.get_weights()[0])
+
+
+def test_weights_of_the_best_epoch_are_kept():
+    """After early stopping the head gives the lowest validation loss of the history again."""
+    head, rows = train(epochs=60, learning_rate=0.5)
+    assert len(rows) < 60
+    loss = head.evaluate(*blobs(60, 1), batch_size=1024, verbose=0)[0]
+    assert loss == pytest.approx(min(row["val_loss"] for row in rows), rel=1e-5)
+
+
+def test_history_has_a_row_for_each_epoch():
+    """Rows count from 1 and name phase, losses, accuracies, rate and seconds."""
+    _, rows = train(epochs=2)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    names = ["epoch", "phase", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate", "seconds"]
+    assert sorted(rows[0]) == sorted(names) and rows[0]["learning_rate"] == pytest.approx(0.05)
+
+
+def test_loss_that_is_not_finite_names_the_rate():
+    """A loss that became NaN stops with the epoch and a lower rate to try."""
+    config = make_config({"epochs": 3})
+    x, y = blobs(30, 0)
+    with pytest.raises(ConfigError, match=r"not finite any more in epoch 1; lower learning_rate"):
+        fit_head(new_head(WIDTH, 3, dropout=0.0), (x * np.float32("nan"), y), (x, y), config=config, on_epoch=print)
