@@ -26,7 +26,7 @@ from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.training.fit import fit_head
 from finetune.transfer import trunk as trunks
-from finetune.transfer.features import trunk_features
+from finetune.transfer.features import Features, trunk_features
 from zoo.errors import ConfigError
 
 
@@ -95,25 +95,27 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
 
         # Trunk: pretrained and frozen, run once over all of the data.
         keras.utils.set_random_seed(config.seed)
-        with _timed("features", seconds):
+        with _timed("build", seconds):
             trunk = trunks.build_trunk(config)
-            features = trunk_features(trunk, inspection, config, reporter).array
+        with _timed("features", seconds):
+            features = trunk_features(trunk, inspection, config, reporter)
+        _say_features(reporter, features, seconds["features"])
 
         # Head: learns on the features, then takes its place on the trunk.
         labels = np.array(examples.labels, dtype="int32")
         sides = {name: np.array(getattr(splits, name)) for name in SPLITS}
         with _timed("train", seconds), reporter.epochs("training the head", config.epochs) as on_epoch:
-            head = trunks.new_head(features.shape[1], len(examples.class_names), dropout=config.dropout)
-            train, validation = ((features[sides[name]], labels[sides[name]]) for name in ("train", "validation"))
+            head = trunks.new_head(features.array.shape[1], len(examples.class_names), dropout=config.dropout)
+            train, validation = ((features.array[sides[name]], labels[sides[name]]) for name in ("train", "validation"))
             history = fit_head(head, train, validation, config=config, on_epoch=on_epoch)
         with _timed("join", seconds):
             model = trunks.join(trunk.model, head, dropout=config.dropout)
             first = next(load.pictures(config, examples, range(len(examples)), trunk.preprocessing))
-            trunks.verify_joined(model, head, first, features[: len(first)])
+            trunks.verify_joined(model, head, first, features.array[: len(first)])
 
         # Evaluation: the test side is looked at here, once.
         with _timed("evaluate", seconds):
-            logits = head.predict(features, batch_size=1024, verbose=0)
+            logits = head.predict(features.array, batch_size=1024, verbose=0)
             probabilities = np.asarray(keras.ops.softmax(logits))
             metrics = evaluate_sides(labels, probabilities, sides, examples.class_names)
             mistakes = worst_mistakes(examples, splits.test, probabilities, load.image_limits(config))
@@ -143,6 +145,13 @@ def _say_plan(
         reporter.warn(line)
     for decision in decisions:
         reporter.say(f"  {decision}")
+
+
+def _say_features(reporter: Reporter, features: Features, seconds: float) -> None:
+    rows, computed = len(features.array), len(features.array) - features.reused_rows
+    origin = f"{features.reused_rows:,} of {rows:,} pictures reused from an earlier run" if features.reused_rows else ""
+    rate = f"{computed:,} computed at {computed / seconds:,.0f} a second" if computed else ""
+    reporter.say(f"features: {', '.join(filter(None, (origin, rate)))} ({seconds:.1f} s)")
 
 
 def _describe_model(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import PIL
 
 from finetune.config import FinetuneConfig
 from finetune.data.checks import Inspection
@@ -131,7 +132,7 @@ def trunk_features(trunk: Trunk, inspection: Inspection, config: FinetuneConfig,
         "weights": trunk.weights_sha256,
         "preprocessing": asdict(trunk.preprocessing),
         "data": inspection.fingerprint,
-        "decoder": DECODER_VERSION,
+        "decoder": [DECODER_VERSION, PIL.__version__],
         "runtime": [keras.backend.backend(), keras.version(), "float32"],
     }
 
@@ -144,10 +145,7 @@ def trunk_features(trunk: Trunk, inspection: Inspection, config: FinetuneConfig,
                 advance(len(array))
 
     shape = (len(examples), trunk.model.output_shape[-1])
-    features = cached_features(config.cache_path / "features", parts, shape, compute)
-    if features.reused_rows:
-        reporter.say(f"features: {features.reused_rows:,} of {len(examples):,} reused from an earlier run")
-    return features
+    return cached_features(config.cache_path / "features", parts, shape, compute)
 
 
 @contextmanager

