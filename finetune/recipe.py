@@ -94,7 +94,6 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         run_dir.write_json("data", load.describe_data(inspection, splits, warnings))
 
         # Trunk: pretrained and frozen, run once over all of the data.
-        keras.utils.set_random_seed(config.seed)
         with _timed("build", seconds):
             trunk = trunks.build_trunk(config)
         with _timed("features", seconds):
@@ -105,7 +104,8 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         labels = np.array(examples.labels, dtype="int32")
         sides = {name: np.array(getattr(splits, name)) for name in SPLITS}
         with _timed("train", seconds), reporter.epochs("training the head", config.epochs) as on_epoch:
-            head = trunks.new_head(features.array.shape[1], len(examples.class_names), dropout=config.dropout)
+            width, num_classes = features.array.shape[1], len(examples.class_names)
+            head = trunks.new_head(width, num_classes, dropout=config.dropout, seed=config.seed)
             train, validation = ((features.array[sides[name]], labels[sides[name]]) for name in ("train", "validation"))
             history = fit_head(head, train, validation, config=config, on_epoch=on_epoch)
         with _timed("join", seconds):

@@ -11,13 +11,22 @@ def pool(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.GlobalAveragePooling2D(name=POOL_LAYER)(x)
 
 
-def classifier(x: keras.KerasTensor, num_classes: int, *, dropout: float) -> keras.KerasTensor:
+def classifier(
+    x: keras.KerasTensor, num_classes: int, *, dropout: float, seed: int | None = None
+) -> keras.KerasTensor:
     """Return logits (batch, num_classes) from pooled features (batch, channels).
 
     Training works on logits, where cross-entropy keeps its precision; `activate` turns them into probabilities.
+
+    Args:
+        x: pooled features.
+        num_classes: number of outputs.
+        dropout: rate before the classifier, [0, 1).
+        seed: of the initial weights and of dropout; None draws one from Keras' global generator.
     """
-    x = keras.layers.Dropout(dropout, name="dropout")(x)
-    return keras.layers.Dense(num_classes, name=LOGITS_LAYER)(x)
+    x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
+    initializer = keras.initializers.GlorotUniform(seed)
+    return keras.layers.Dense(num_classes, kernel_initializer=initializer, name=LOGITS_LAYER)(x)
 
 
 def activate(x: keras.KerasTensor, activation: str | None) -> keras.KerasTensor:

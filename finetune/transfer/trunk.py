@@ -49,10 +49,10 @@ def build_trunk(config: FinetuneConfig) -> Trunk:
     return Trunk(model, preprocessing, sources.sha256_of(chosen))
 
 
-def new_head(num_features: int, num_classes: int, *, dropout: float) -> keras.Model:
+def new_head(num_features: int, num_classes: int, *, dropout: float, seed: int) -> keras.Model:
     """Return a head of its own: features (batch, num_features) float32 to logits (batch, num_classes)."""
     inputs = keras.Input((num_features,), name="features")
-    return keras.Model(inputs, classifier(inputs, num_classes, dropout=dropout), name="head")
+    return keras.Model(inputs, classifier(inputs, num_classes, dropout=dropout, seed=seed), name="head")
 
 
 def join(trunk: keras.Model, head: keras.Model, *, dropout: float) -> keras.Model:

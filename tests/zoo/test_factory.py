@@ -61,6 +61,13 @@ def test_one_step_of_training_lowers_the_loss(name, pictures):
     assert model.train_on_batch(pictures, labels) < first
 
 
+def test_layers_of_one_shape_start_apart():
+    """Random weights differ between layers of the same shape."""
+    model = zoo.backbone("efficientnet_lite0", input_shape=SHAPE, weights=None)
+    twins = [model.get_layer(f"stage6_block{block}_expand_conv").get_weights()[0] for block in (2, 3)]
+    assert twins[0].shape == twins[1].shape and not np.array_equal(*twins)
+
+
 def test_uint8_and_float_pictures_are_the_same(pictures):
     """The model takes pixels in [0, 255] of either type and prepares them itself."""
     model = zoo.create("efficientnet_lite0", input_shape=SHAPE, num_classes=3, weights=None)

@@ -114,7 +114,7 @@ class WeightFile:
         return found
 
     def _check_inside(self, offset: int, size: int) -> None:
-        if offset < 0 or size < 0 or offset + size > self.num_bytes:
+        if offset + size > self.num_bytes:
             raise Refused(f"is cut short or damaged: needs {size} bytes at byte {offset}, has {self.num_bytes} in all")
 
 
@@ -184,5 +184,5 @@ def _check_start(start: bytes) -> None:
         return  # the length before the header may look like anything: 60 is "<"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     for signature, found, remedy in _FOREIGN:
-        if start.startswith(signature) or text.startswith(signature):
+        if text.startswith(signature):
             raise Refused(found, remedy)

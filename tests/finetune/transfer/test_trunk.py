@@ -44,7 +44,7 @@ def test_nothing_of_the_trunk_is_trainable(trunk):
 
 def test_joined_model_is_flat_and_agrees_with_the_cached_path(trunk, pictures):
     """Trunk and head in one graph give what the head gives on the trunk's features."""
-    head = trunks.new_head(1280, 3, dropout=0.2)
+    head = trunks.new_head(1280, 3, dropout=0.2, seed=0)
     model = trunks.join(trunk, head, dropout=0.2)
     assert not [layer for layer in model.layers if isinstance(layer, keras.Model)]
     assert trunks.verify_joined(model, head, pictures[:4], features_of(trunk, pictures)[:4]) < 1e-5
@@ -52,7 +52,7 @@ def test_joined_model_is_flat_and_agrees_with_the_cached_path(trunk, pictures):
 
 def test_features_of_other_pictures_are_noticed(trunk, pictures):
     """Cached rows that do not belong to the pictures stop the run with the remedy."""
-    head = trunks.new_head(1280, 3, dropout=0.2)
+    head = trunks.new_head(1280, 3, dropout=0.2, seed=0)
     model = trunks.join(trunk, head, dropout=0.2)
     with pytest.raises(RunStateError, match="Delete the folder"):
         trunks.verify_joined(model, head, pictures[:4], features_of(trunk, pictures)[1:5] * 3)

@@ -18,7 +18,7 @@ from weight_files import FIXTURES, PROTOCOL, archive, mapping, named, number, ro
 
 from zoo.errors import ModelFileError
 from zoo.weights.torch_file import read_torch_file
-from zoo.weights.weight_file import ReadLimits
+from zoo.weights.weight_file import ReadLimits, opened
 
 ROOT = Path(__file__).parents[3]
 READERS = ("torch_file", "torch_tensors", "pickle_machine", "pickle_stack", "stored_zip", "weight_file", "elements")
@@ -147,6 +147,25 @@ def test_odd_paths_are_refused_on_one_line(tmp_path):
         with pytest.raises(ModelFileError) as caught:
             read_torch_file(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_file_that_shrinks_while_it_is_read_is_refused(write):
+    """Another process may write there; what is missing is not made up."""
+    path = write(archive(ONE))
+    for read in (lambda file: file.bytes_at(0, 100), lambda file: file.array_at(0, 25, "<f4")):
+        path.write_bytes(bytes(range(200)))
+        with pytest.raises(ModelFileError, match="became shorter"), opened(path, ReadLimits(), "") as file:
+            path.write_bytes(b"")
+            read(file)
+
+
+def test_array_beyond_the_file_is_refused_before_it_is_allocated(write):
+    """A terabyte would not fit; the file's size is asked first."""
+    with (
+        pytest.raises(ModelFileError, match="needs 1099511627776 bytes"),
+        opened(write(b"a"), ReadLimits(), "") as file,
+    ):
+        file.array_at(0, 2**38, "<f4")
 
 
 def test_pipe_is_refused_without_waiting(tmp_path):

@@ -7,8 +7,6 @@ from zoo.families.efficientnet_lite.stages import STEM_FILTERS, TOP_FILTERS, Blo
 # Google's checkpoints were trained with these; torch's default epsilon of 1e-5 would shift every activation.
 _EPSILON = 1e-3
 _MOMENTUM = 0.99
-# Fan-out scaled normal, as in the source: suits ReLU6 and depthwise kernels.
-_INITIALIZER = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
 
 
 def build(x: keras.KerasTensor, *, width: float, depth: float) -> keras.KerasTensor:
@@ -51,9 +49,15 @@ def _convolution(
     """Convolution (depthwise when `filters` is None), BatchNormalization and, where asked for, ReLU6."""
     options = {"strides": strides, "padding": "same", "use_bias": False, "name": f"{name}_conv"}
     if filters is None:
-        convolution = keras.layers.DepthwiseConv2D(kernel_size, depthwise_initializer=_INITIALIZER, **options)
+        convolution = keras.layers.DepthwiseConv2D(kernel_size, depthwise_initializer=_initializer(), **options)
     else:
-        convolution = keras.layers.Conv2D(filters, kernel_size, kernel_initializer=_INITIALIZER, **options)
+        convolution = keras.layers.Conv2D(filters, kernel_size, kernel_initializer=_initializer(), **options)
     x = convolution(x)
     x = keras.layers.BatchNormalization(epsilon=_EPSILON, momentum=_MOMENTUM, name=f"{name}_bn")(x)
     return keras.layers.ReLU(max_value=6.0, name=f"{name}_relu")(x) if activation else x
+
+
+def _initializer() -> keras.initializers.Initializer:
+    # Fan-out scaled normal, as in the source. A new one for each layer: an initializer draws its seed when it is made,
+    # and layers that share one get the same values.
+    return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
