@@ -38,7 +38,8 @@ def main() -> None:
     target = parser.parse_args().target
     found = [place for place in PLACES if (place / "train-images-idx3-ubyte.gz").is_file()]
     if not found:
-        parser.error(f"Fashion-MNIST is in none of {', '.join(map(str, PLACES))}: apt-get install dataset-fashion-mnist")
+        places = ", ".join(map(str, PLACES))
+        parser.error(f"Fashion-MNIST is in none of {places}: apt-get install dataset-fashion-mnist")
     pictures = read_idx(found[0] / "train-images-idx3-ubyte.gz")
     labels = read_idx(found[0] / "train-labels-idx1-ubyte.gz")
     for label, name in enumerate(CLASS_NAMES):

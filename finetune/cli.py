@@ -10,17 +10,15 @@ from pathlib import Path
 
 import click
 
-from finetune.config import FIELDS, make_config
-from finetune.config_file import read_config_file
 from zoo import registry
 from zoo.errors import ConfigError, DataError, GraftError
 from zoo.weights import sources
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="keras-graft", prog_name="finetune")
 def cli() -> None:
-    """Graft a new head on a pretrained model, train it on your pictures, and learn how good it is.
+    r"""Graft a new head on a pretrained model, train it on your pictures, and learn how good it is.
 
     \b
       finetune fit my_photos/                    train on a folder of class folders
@@ -35,7 +33,7 @@ _VERBOSE = click.option(
 )
 
 
-@cli.command()
+@cli.command(short_help="Fine-tune a model on a folder of pictures.")
 @click.argument("data", required=False)
 @click.option("--model", help="Name from `finetune models`.  [default: auto]")
 @click.option("--method", help="How to train: auto or head.  [default: auto]")
@@ -43,7 +41,9 @@ _VERBOSE = click.option(
 @click.option("--seed", help="Of the split, the head and the order.  [default: 0]")
 @click.option("--run-dir", help="Directory to write.  [default: the next free runs/DATA-N]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML, JSON or TOML file of settings.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting; may be repeated.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of README's table; may be repeated."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the run directory.")
 @_VERBOSE
 @_JSON
@@ -61,20 +61,25 @@ def fit(
     DATA may also hold train, validation and test folders with class folders in them. Everything that is not said is
     decided by the run, which prints what it chose and why. A flag wins over --set, and --set over --config.
     """
-    values, places = read_config_file(config_file) if config_file else ({}, {})
-    given = _parse_settings(settings) | {name: value for name, value in ({"data": data} | flags).items() if value is not None}
-    config = make_config(values | given, places={name: at for name, at in places.items() if name not in given})
+    settings_of = _load("finetune.config")
+    values, places = _load("finetune.config_file").read_config_file(config_file) if config_file else ({}, {})
+    given = _parse_settings(settings) | {
+        name: value for name, value in ({"data": data} | flags).items() if value is not None
+    }
+    config = settings_of.make_config(
+        values | given, places={name: at for name, at in places.items() if name not in given}
+    )
     for name in sorted(values.keys() & given.keys()):
         click.echo(f"{name} = {given[name]} (the command line wins over {config_file})", err=True)
     if config.data is None:
         raise ConfigError("DATA is missing: finetune fit FOLDER, or a line `data: FOLDER` in the config")
-    recipe, progress = _heavy("finetune.recipe"), _heavy("finetune.progress")
+    recipe, progress = _load("finetune.recipe"), _load("finetune.progress")
     run = recipe.run_recipe(config, overwrite=overwrite, reporter=progress.Reporter(verbose))
-    text = _heavy("finetune.summary").fit_summary(run)
+    text = _load("finetune.summary").fit_summary(run)
     _print({"run_dir": str(run.path)} | run.metrics if as_json else text)
 
 
-@cli.command()
+@cli.command(short_help="Say what pictures show.")
 @_RUN
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @_JSON
@@ -85,7 +90,7 @@ def predict(run: Path, paths: tuple[str, ...], as_json: bool) -> None:
     """
     failed = 0
     predictions = []
-    for prediction in _heavy("finetune.run").Run(run).iterate(paths):
+    for prediction in _load("finetune.run").Run(run).iterate(paths):
         failed += prediction.error is not None
         if as_json:
             predictions.append(prediction.as_json())
@@ -99,25 +104,25 @@ def predict(run: Path, paths: tuple[str, ...], as_json: bool) -> None:
         raise DataError(f"{failed} of {len(paths)} files could not be read")
 
 
-@cli.command()
+@cli.command(short_help="Measure a model on a folder of pictures.")
 @_RUN
 @click.argument("data", required=False)
 @_VERBOSE
 @_JSON
 def evaluate(run: Path, data: str | None, verbose: int, as_json: bool) -> None:
     """Measure the model of RUN on DATA, a folder of class folders; without DATA on its own test pictures."""
-    metrics = _heavy("finetune.run").Run(run).evaluate(data, verbose=verbose)
-    _print(metrics if as_json else _heavy("finetune.summary").evaluation_summary(metrics))
+    metrics = _load("finetune.run").Run(run).evaluate(data, verbose=verbose)
+    _print(metrics if as_json else _load("finetune.summary").evaluation_summary(metrics))
 
 
-@cli.command()
+@cli.command(short_help="Make the report page of a run again.")
 @_RUN
 def report(run: Path) -> None:
     """Make the report page of RUN again, and print its path."""
-    click.echo(_heavy("finetune.run").Run(run).write_report())
+    click.echo(_load("finetune.run").Run(run).write_report())
 
 
-@cli.command()
+@cli.command(short_help="List the models and their weights.")
 @click.argument("pattern", default="*")
 @_JSON
 def models(pattern: str, as_json: bool) -> None:
@@ -157,7 +162,7 @@ def _parse_settings(settings: Iterable[str]) -> dict[str, str]:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise ConfigError(f"--set takes NAME=VALUE; received {setting!r}. Names: {', '.join(FIELDS)}")
+            raise ConfigError(f"--set takes NAME=VALUE; received {setting!r}")
         if name in values:
             raise ConfigError(f"--set {name} is given twice: {values[name]!r} and {value!r}")
         values[name] = value
@@ -169,8 +174,8 @@ def _print(result: object) -> None:
     click.echo(text)
 
 
-def _heavy(module: str) -> object:
-    """The one hop to what needs Keras; imported here so that help and faults of the command line answer at once."""
+def _load(module: str) -> object:
+    """The one hop to what takes time to import, made when it is needed; so help and plain faults answer at once."""
     # TensorFlow tells its build on stderr, in part before it reads this setting
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_held_back():

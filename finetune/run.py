@@ -138,8 +138,10 @@ class Run:
             answers = iter(next(forward(self.model, [np.stack(good)], batch_size=batch_size)) if good else ())
             for path, picture in chunk:
                 file = printable(str(path))
-                yield Prediction(file, error=str(picture)) if isinstance(picture, ImageError) else self._answer(
-                    file, next(answers)
+                yield (
+                    Prediction(file, error=str(picture))
+                    if isinstance(picture, ImageError)
+                    else self._answer(file, next(answers))
                 )
 
     def evaluate(self, data: str | Path | None = None, *, verbose: int = 0) -> dict[str, object]:

@@ -77,7 +77,9 @@ class RunDir:
         if not found:
             return
         if not overwrite:
-            raise RunStateError(f"{self.path}: not empty (has {', '.join(found[:3])}); add --overwrite, or another --run-dir")
+            raise RunStateError(
+                f"{self.path}: not empty (has {', '.join(found[:3])}); add --overwrite, or another --run-dir"
+            )
         if "config.json" not in found:
             raise RunStateError(f"{self.path}: holds no run (no config.json), so nothing there is overwritten")
         # config.json goes last: a deletion that is cut short can then be repeated

@@ -11,9 +11,7 @@ def pool(x: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.GlobalAveragePooling2D(name=POOL_LAYER)(x)
 
 
-def classifier(
-    x: keras.KerasTensor, num_classes: int, *, dropout: float, seed: int | None = None
-) -> keras.KerasTensor:
+def classifier(x: keras.KerasTensor, num_classes: int, *, dropout: float, seed: int | None = None) -> keras.KerasTensor:
     """Return logits (batch, num_classes) from pooled features (batch, channels).
 
     Training works on logits, where cross-entropy keeps its precision; `activate` turns them into probabilities.

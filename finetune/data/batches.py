@@ -14,7 +14,13 @@ from zoo.spec import Preprocessing
 
 
 def image_batches(
-    examples: Examples, indices: Sequence[int], preprocessing: Preprocessing, *, batch_size: int, threads: int, limits: ImageLimits
+    examples: Examples,
+    indices: Sequence[int],
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    threads: int,
+    limits: ImageLimits,
 ) -> Iterator[np.ndarray]:
     """Yield the pictures at `indices`, in that order, as (n, image_size, image_size, 3) uint8 with n <= batch_size.
 

@@ -202,9 +202,10 @@ def _label(name: str, index: int) -> str:
 
 
 def _visible(name: str) -> str:
-    # Joiners, direction marks and variation selectors have no shape of their own; leaving them out changes no letter.
-    text = unicodedata.normalize("NFC", name)
-    return "".join(c for c in text if unicodedata.category(c) != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+    # Joiners, direction marks and variation selectors have no shape of their own; a space of any width is a space.
+    kinds = ((c, unicodedata.category(c)) for c in unicodedata.normalize("NFC", name))
+    shown = ((c, kind) for c, kind in kinds if kind != "Cf" and not "\ufe00" <= c <= "\ufe0f")
+    return "".join(" " if kind == "Zs" else c for c, kind in shown)
 
 
 @cache

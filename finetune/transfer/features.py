@@ -105,7 +105,9 @@ def _append(entry: Path, manifest: dict[str, object], done: int, arrays: Iterabl
         counted = done
         for array in arrays:
             if not np.isfinite(array).all():
-                raise RunStateError(f"the trunk gave a value that is not finite for one of examples {done}-{done + len(array)}")
+                raise RunStateError(
+                    f"the trunk gave a value that is not finite for one of examples {done}-{done + len(array)}"
+                )
             file.write(np.ascontiguousarray(array, _ROW_TYPE).data)
             done += len(array)
             if done - counted >= ROWS_PER_FLUSH or done == rows:

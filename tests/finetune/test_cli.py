@@ -121,7 +121,7 @@ def test_report_prints_the_path_of_the_page(run, small_run):
 
 @pytest.mark.keras
 def test_fit_works_as_a_stranger_types_it(pictures, tmp_path):
-    """In a new process: a folder, a few flags; the table on stdout, what was decided on stderr, no library's chatter."""
+    """In a new process: the table on stdout, what was decided on stderr, and no library's chatter."""
     (tmp_path / "fit.yaml").write_text(f"image_size: 32\nepochs: 9\ncache_dir: {tmp_path / 'cache'}\n")
     command = [sys.executable, "-c", "from finetune.cli import main; main()", "fit", "pictures"]
     options = ["--config", "fit.yaml", "--epochs", "2", "--set", "batch_size=8", "--verbose", "2"]

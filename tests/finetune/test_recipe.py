@@ -79,6 +79,7 @@ class Lines(Reporter):
         self.lines = []
 
     def say(self, text):
+        """Keep the line."""
         self.lines.append(text)
 
 

@@ -86,7 +86,8 @@ def test_what_is_written_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "holds no run"), (b"", "damaged"), (b'{"a": 1', "damaged"), (b"[" * 10**5, "damaged")]
+    ("content", "message"),
+    [(None, "holds no run"), (b"", "damaged"), (b'{"a": 1', "damaged"), (b"[" * 10**5, "damaged")],
 )
 def test_missing_and_damaged_files_are_run_state_errors(tmp_path, content, message):
     """A reader learns which file of which run is missing or damaged."""
@@ -100,8 +101,8 @@ def test_full_disk_is_a_resource_error(tmp_path):
     """A write that the disk refuses keeps the old file and says which file it was."""
     run = finished(tmp_path / "run")
     code = (
-        "import resource, sys; from finetune.run_dir import RunDir; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "import resource, signal, sys; from finetune.run_dir import RunDir\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "RunDir(sys.argv[1]).write_json('config', {'x': 'y' * 1000})"
     )
     done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True)

@@ -23,7 +23,7 @@ def choose(variant: Variant, weights: str | Path) -> Weights | Path:
         if not variant.weights:
             raise ModelFileError(
                 f"{variant.name} has no ImageNet weights of its own here. "
-                f"Give the path of a weights file, weights=None (random), or take a model that has them: `finetune models`."
+                f"Give the path of a weights file, or take a model that has them: `finetune models`."
             )
         return variant.weights[0]
     for row in variant.weights:

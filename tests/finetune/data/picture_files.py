@@ -51,8 +51,10 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png_file(width: int, height: int, *, depth: int = 8, colour: int = 0, rows: bytes = b"", extra: bytes = b"") -> bytes:
-    """Build a PNG file by hand: `colour` is the PNG colour type, `rows` the filtered rows, `extra` chunks before them."""
+def png_file(
+    width: int, height: int, *, depth: int = 8, colour: int = 0, rows: bytes = b"", extra: bytes = b""
+) -> bytes:
+    """Build a PNG file by hand: `colour` is the PNG colour type, `rows` filtered, `extra` chunks before them."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
@@ -80,7 +82,7 @@ def write_files(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def class_folders(root: Path, classes: tuple[str, ...] = ("cat", "dog"), per_class: int = 3) -> Path:
-    """Write class folders of distinct small PNG files 0.png, 1.png, …"""
+    """Write class folders of distinct small PNG files 0.png, 1.png and so on."""
     for number, name in enumerate(classes):
         for index in range(per_class):
             content = encode(pixels(1000 * number + index, 4, 4))

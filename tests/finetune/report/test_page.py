@@ -285,7 +285,11 @@ def test_pictures_have_words_for_who_cannot_see_them():
 
 def test_wide_content_scrolls_inside_its_own_box():
     """Tables and plots can be wider than a phone without moving the page."""
-    boxes = [classes for tag, _, around, classes in rendered().tags if tag == "table" or (tag == "img" and "figure" in around)]
+    boxes = [
+        classes
+        for tag, _, around, classes in rendered().tags
+        if tag == "table" or (tag == "img" and "figure" in around)
+    ]
     assert len(boxes) == 10
     assert all("scroll" in classes for classes in boxes)
 

@@ -61,7 +61,9 @@ def test_best_epoch_has_the_lowest_validation_loss():
     assert plots.best_epoch(rows) == 3
 
 
-@pytest.mark.parametrize("rows", [[], [{"loss": 1.0}], [{"val_loss": math.nan}, {"val_loss": None}, {"val_loss": math.inf}]])
+@pytest.mark.parametrize(
+    "rows", [[], [{"loss": 1.0}], [{"val_loss": math.nan}, {"val_loss": None}, {"val_loss": math.inf}]]
+)
 def test_best_epoch_needs_a_validation_loss(rows):
     """Without any finite validation loss there is no best epoch."""
     assert plots.best_epoch(rows) is None
@@ -180,6 +182,7 @@ def test_letters_of_every_script_can_be_drawn(plane):
         ("猫", "#1"),
         ("猫 cat", "#1 … cat"),
         ("a\u200db\ufe0f", "ab"),
+        ("a\u00a0b\u3000c", "a b c"),
         ("e\u0301" * 20, "é" * 20),
         ("n02085782-Japanese_spaniel", "n02085782-Ja…spaniel"),
     ],
@@ -192,7 +195,7 @@ def test_name_is_written_as_the_font_and_the_room_allow(name, shown):
 def test_drawable_tells_which_names_the_font_has():
     """Latin, Greek, Arabic and joiners can be written, Chinese and control characters cannot."""
     assert all(map(plots.drawable, ["T-shirt/top", "été", "αβγ", "حصان", "a\u200db", ""]))
-    assert not any(map(plots.drawable, ["猫", "a\nb", "\ud800"]))
+    assert not any(map(plots.drawable, ["猫", "a\nb", "a\u2028b", "\ud800"]))
 
 
 def test_threads_draw_the_same_pictures():

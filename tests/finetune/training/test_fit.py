@@ -84,4 +84,6 @@ def test_loss_that_is_not_finite_names_the_rate():
     config = make_config({"epochs": 3})
     x, y = blobs(30, 0)
     with pytest.raises(ConfigError, match=r"not finite any more in epoch 1; lower learning_rate"):
-        fit_head(new_head(WIDTH, 3, dropout=0.0, seed=0), (x * np.float32("nan"), y), (x, y), config=config, on_epoch=print)
+        fit_head(
+            new_head(WIDTH, 3, dropout=0.0, seed=0), (x * np.float32("nan"), y), (x, y), config=config, on_epoch=print
+        )
