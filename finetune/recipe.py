@@ -106,8 +106,15 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         with _timed("train", seconds), reporter.epochs("training the head", config.epochs) as on_epoch:
             width, num_classes = features.array.shape[1], len(examples.class_names)
             head = trunks.new_head(width, num_classes, dropout=config.dropout, seed=config.seed)
-            train, validation = ((features.array[sides[name]], labels[sides[name]]) for name in ("train", "validation"))
-            history = fit_head(head, train, validation, config=config, on_epoch=on_epoch)
+            history = fit_head(
+                head,
+                features.array,
+                labels,
+                train=sides["train"],
+                validation=sides["validation"],
+                config=config,
+                on_epoch=on_epoch,
+            )
         with _timed("join", seconds):
             model = trunks.join(trunk.model, head, dropout=config.dropout)
             first = next(load.pictures(config, examples, range(len(examples)), trunk.preprocessing))
@@ -115,8 +122,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
 
         # Evaluation: the test side is looked at here, once.
         with _timed("evaluate", seconds):
-            logits = head.predict(features.array, batch_size=1024, verbose=0)
-            probabilities = np.asarray(keras.ops.softmax(logits))
+            probabilities = trunks.probabilities(head, features.array)
             metrics = evaluate_sides(labels, probabilities, sides, examples.class_names)
             mistakes = worst_mistakes(examples, splits.test, probabilities, load.image_limits(config))
 

@@ -12,37 +12,38 @@ from zoo.errors import ConfigError
 
 Row = dict[str, object]
 
+# Rows a step where nothing is learned: 1024 rows of 1280 features are 5 MB.
+VALIDATION_BATCH = 1024
 
-class EpochOrder(keras.utils.PyDataset):
-    """Batches of arrays in memory, in an order that is a pure function of (seed, epoch)."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, *, batch_size: int, seed: int):
+class Rows(keras.utils.PyDataset):
+    """Batches of chosen rows of arrays, which may lie on disk; in the order of `indices` until another is taken."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, indices: np.ndarray, *, batch_size: int):
         super().__init__()
-        self.x, self.y, self.batch_size, self.seed = x, y, batch_size, seed
-        self.start(0)
-
-    def start(self, epoch: int) -> None:
-        """Take the order of an epoch, counted from 0."""
-        self.order = order_of(len(self.x), seed=self.seed, epoch=epoch)
+        self.x, self.y, self.indices, self.batch_size = x, y, indices, batch_size
 
     def __len__(self) -> int:
-        return math.ceil(len(self.x) / self.batch_size)
+        return math.ceil(len(self.indices) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        chosen = self.indices[index * self.batch_size : (index + 1) * self.batch_size]
         return self.x[chosen], self.y[chosen]
 
 
-class TakeOrder(keras.callbacks.Callback):
-    """Tells the batches which epoch begins. Keras' own `on_epoch_end` also runs once before the first epoch."""
+class EpochOrder(keras.callbacks.Callback):
+    """Shuffles rows anew in each epoch, as a pure function of (seed, epoch).
 
-    def __init__(self, batches: EpochOrder):
+    A callback, because Keras also calls a dataset's own `on_epoch_end` once before the first epoch.
+    """
+
+    def __init__(self, rows: Rows, *, seed: int):
         super().__init__()
-        self.batches = batches
+        self.rows, self.seed, self.indices = rows, seed, rows.indices
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Take the order of the epoch that Keras counts."""
-        self.batches.start(epoch)
+        """Take the order of the epoch that Keras counts, from 0."""
+        self.rows.indices = self.indices[order_of(len(self.indices), seed=self.seed, epoch=epoch)]
 
 
 def order_of(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -76,9 +77,11 @@ class _History(keras.callbacks.Callback):
 
 def fit_head(
     head: keras.Model,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    features: np.ndarray,
+    labels: np.ndarray,
     *,
+    train: np.ndarray,
+    validation: np.ndarray,
     config: FinetuneConfig,
     on_epoch: Callable[[Row], None],
 ) -> list[Row]:
@@ -86,8 +89,10 @@ def fit_head(
 
     Args:
         head: features to logits.
-        train: features (n, channels) float32 and labels (n,) int.
-        validation: the same for the examples that pick the epoch.
+        features: (n, channels) float32 of all examples; only the rows at hand are read into memory.
+        labels: (n,) int of all examples.
+        train: indices of the examples to learn from.
+        validation: indices of the examples that pick the epoch.
         config: epochs, patience, batch_size, learning_rate and seed of the order of examples.
         on_epoch: called with each row of the history.
 
@@ -105,14 +110,13 @@ def fit_head(
     )
     history = _History("head", on_epoch)
     stop = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=config.patience, restore_best_weights=True)
-    batches = EpochOrder(*train, batch_size=config.batch_size, seed=config.seed)
+    rows = Rows(features, labels, train, batch_size=config.batch_size)
     head.fit(
-        batches,
-        validation_data=validation,
-        validation_batch_size=1024,
+        rows,
+        validation_data=Rows(features, labels, validation, batch_size=VALIDATION_BATCH),
         epochs=config.epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[TakeOrder(batches), history, stop],
+        callbacks=[EpochOrder(rows, seed=config.seed), history, stop],
     )
     return history.rows

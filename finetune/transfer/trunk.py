@@ -76,6 +76,13 @@ def forward(model: keras.Model, batches: Iterable[np.ndarray], *, batch_size: in
         yield np.asarray(model.predict_on_batch(batch))[: batch_size - short]
 
 
+def probabilities(head: keras.Model, features: np.ndarray, *, batch_size: int = 1024) -> np.ndarray:
+    """Return the probabilities (n, classes) float32 that a head gives for features (n, channels), read in batches."""
+    batches = (features[start : start + batch_size] for start in range(0, len(features), batch_size))
+    logits = np.concatenate(list(forward(head, batches, batch_size=min(batch_size, len(features)))))
+    return np.asarray(keras.ops.softmax(logits))
+
+
 def verify_joined(model: keras.Model, head: keras.Model, pictures: np.ndarray, features: np.ndarray) -> float:
     """Compare the joined model on pictures with the head on the cached features of the same pictures.
 
@@ -92,7 +99,7 @@ def verify_joined(model: keras.Model, head: keras.Model, pictures: np.ndarray, f
         RunStateError: the paths differ, so the cached features are not those of these pictures.
     """
     joined = np.asarray(model.predict_on_batch(pictures))
-    cached = np.asarray(keras.ops.softmax(head.predict_on_batch(features)))
+    cached = probabilities(head, features)
     difference = float(np.abs(joined - cached).max())
     if not difference <= JOIN_TOLERANCE:
         raise RunStateError(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from finetune.config import make_config
-from finetune.training.fit import EpochOrder, TakeOrder, fit_head, order_of
+from finetune.training.fit import EpochOrder, Rows, fit_head, order_of
 from finetune.transfer.trunk import new_head
 from zoo.errors import ConfigError
 
@@ -13,19 +13,27 @@ pytestmark = pytest.mark.keras
 WIDTH = 6
 
 
-def blobs(count, seed):
-    """Return points around three centres and their labels."""
-    generator = np.random.default_rng(seed)
-    labels = generator.integers(0, 3, count)
-    centres = np.random.default_rng(9).normal(size=(3, WIDTH))
-    return (centres[labels] + generator.normal(scale=0.7, size=(count, WIDTH))).astype("float32"), labels
+TRAIN, VALIDATION = np.arange(0, 150, 2), np.arange(1, 150, 2)
+
+
+def blobs():
+    """Return 150 points around three centres and their labels."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 150)
+    centres = generator.normal(size=(3, WIDTH))
+    return (centres[labels] + generator.normal(scale=0.7, size=(150, WIDTH))).astype("float32"), labels
+
+
+def learn(head, x, y, config):
+    """Train a head on the even points, picked by the odd ones."""
+    return fit_head(head, x, y, train=TRAIN, validation=VALIDATION, config=config, on_epoch=lambda row: None)
 
 
 def train(**settings):
     """Train a small head; return it and its history."""
     config = make_config({"epochs": 12, "patience": 3, "batch_size": 16, "learning_rate": 0.05} | settings)
     head = new_head(WIDTH, 3, dropout=0.2, seed=config.seed)
-    return head, fit_head(head, blobs(90, 0), blobs(60, 1), config=config, on_epoch=lambda row: None)
+    return head, learn(head, *blobs(), config)
 
 
 def test_order_depends_on_seed_and_epoch_alone():
@@ -48,8 +56,8 @@ def test_keras_sees_each_epochs_own_order():
     model.compile("sgd", "mse", run_eagerly=True)
     seen.clear()
     rows = np.arange(10, dtype="float32")[:, None]
-    batches = EpochOrder(rows, rows, batch_size=4, seed=5)
-    model.fit(batches, epochs=3, shuffle=False, verbose=0, callbacks=[TakeOrder(batches)])
+    batches = Rows(rows, rows, np.arange(10), batch_size=4)
+    model.fit(batches, epochs=3, shuffle=False, verbose=0, callbacks=[EpochOrder(batches, seed=5)])
     expected = np.concatenate([order_of(10, seed=5, epoch=epoch) for epoch in range(3)])
     np.testing.assert_array_equal(np.concatenate(seen), expected)
 
@@ -67,7 +75,8 @@ def test_weights_of_the_best_epoch_are_kept():
     """After early stopping the head gives the lowest validation loss of the history again."""
     head, rows = train(epochs=60, learning_rate=0.5)
     assert len(rows) < 60
-    loss = head.evaluate(*blobs(60, 1), batch_size=1024, verbose=0)[0]
+    x, y = blobs()
+    loss = head.evaluate(x[VALIDATION], y[VALIDATION], batch_size=1024, verbose=0)[0]
     assert loss == pytest.approx(min(row["val_loss"] for row in rows), rel=1e-5)
 
 
@@ -82,8 +91,7 @@ def test_history_has_a_row_for_each_epoch():
 def test_loss_that_is_not_finite_names_the_rate():
     """A loss that became NaN stops with the epoch and a lower rate to try."""
     config = make_config({"epochs": 3})
-    x, y = blobs(30, 0)
+    x, y = blobs()
+    x[TRAIN[0]] = np.nan
     with pytest.raises(ConfigError, match=r"not finite any more in epoch 1; lower learning_rate"):
-        fit_head(
-            new_head(WIDTH, 3, dropout=0.0, seed=0), (x * np.float32("nan"), y), (x, y), config=config, on_epoch=print
-        )
+        learn(new_head(WIDTH, 3, dropout=0.0, seed=0), x, y, config)
