@@ -111,10 +111,8 @@ def _curve(axes: Axes, history: list[dict], name: str) -> None:
     best = best_epoch(history)
     if best is not None:
         at_best = _series(history, f"val_{name}")[best - 1]
-        edge = {"markerfacecolor": "none", "markeredgecolor": BEST, "markeredgewidth": 2}
-        axes.plot(
-            best, at_best, label=f"best epoch ({best})", linestyle="", marker="o", markersize=10, zorder=3, **edge
-        )
+        ring = {"marker": "o", "markersize": 10, "fillstyle": "none", "color": BEST, "markeredgewidth": 2, "zorder": 3}
+        axes.plot(best, at_best, label=f"best epoch ({best})", linestyle="", **ring)
         if len(history) > 1:
             axes.axvline(best, color=BEST, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
     axes.set_title(name, loc="left", fontsize=11, fontweight="bold", color=INK)

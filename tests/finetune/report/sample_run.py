@@ -7,6 +7,8 @@ from PIL import Image
 
 from finetune.report.page import Report
 
+# Markup, template code, a bare entity, controls, a direction mark, a lone surrogate, a byte of a foreign encoding.
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}&amp;\x00\x1b[31m\u202e\ud800\udce9\n"
 CLASS_NAMES = ["Ankle boot", "Bag", "Coat", "Dress", "Pullover", "Sandal", "Shirt", "Sneaker", "T-shirt/top", "Trouser"]
 MATRIX = [
     [14, 0, 0, 0, 0, 0, 0, 1, 0, 0],
@@ -160,6 +162,33 @@ def report(**changes) -> Report:
         command="finetune fit /home/me/photos --model efficientnet_lite0 --method two_phase --epochs 20 --seed 0",
     )
     return replace(whole, **changes)
+
+
+def hostile_report() -> Report:
+    """Return the sample run with one hostile text wherever a user's text can stand."""
+    names = [f"{HOSTILE}{i}" for i in range(10)]
+    old, scores = metrics(), metrics()
+    scores["test"]["per_class"] = dict(zip(names, old["test"]["per_class"].values(), strict=True))
+    scores["most_confused"] = [{"label": names[6], "predicted": names[8], "count": 4}] * 3
+    scores["baseline"] = {"name": HOSTILE, "accuracy": 0.1}
+    scores["seconds"] = {HOSTILE: 1.0, "check": 2.0, "train": 3.0, "evaluate": 1.0}
+    files = [{"file": HOSTILE, "reason": HOSTILE}]
+    data = DATA | {"class_names": names, "source": HOSTILE, "fingerprint": HOSTILE}
+    data |= {"per_class": dict.fromkeys(names, {"train": 1}), "skipped": files * 2, "left_out": files * 10}
+    data |= {"warnings": [HOSTILE], "notes": [HOSTILE]}
+    model = MODEL | {"name": HOSTILE, "weights": HOSTILE, "class_names": names}
+    model["decisions"] = [{"what": HOSTILE, "value": [HOSTILE], "why": HOSTILE}] * 2
+    wrong = [row | {"file": HOSTILE, "label": names[0], "predicted": names[1]} for row in mistakes()]
+    return report(
+        config=dict.fromkeys(CONFIG, HOSTILE),
+        environment=ENVIRONMENT | {"cpu": HOSTILE, "started": HOSTILE, "packages": {HOSTILE: HOSTILE}},
+        data=data,
+        history=[row | {"phase": HOSTILE} for row in history()],
+        metrics=scores,
+        model=model,
+        mistakes=wrong,
+        command=HOSTILE,
+    )
 
 
 def _scores(i: int) -> dict:

@@ -12,7 +12,6 @@ from tests.finetune.report import sample_run
 
 VOID = {"meta", "img", "br", "link", "input"}
 INLINE = {"bdi", "strong", "span", "i", "code"}
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}&amp;\x00\x1b[31m\u202e\ud800\udce9\n"
 SECTIONS = [
     "Validation and test",
     "Most often confused",
@@ -28,7 +27,7 @@ SECTIONS = [
 
 
 class Page(HTMLParser):
-    """A page as lists: its tags with attributes, the tags around each, and the text within each kind of tag."""
+    """A page as lists: its tags with their attributes, the tags and classes around them, and the texts."""
 
     def __init__(self, html: str):
         super().__init__()
@@ -41,7 +40,8 @@ class Page(HTMLParser):
         """Note a tag; all but those within a line set texts apart."""
         if tag not in INLINE:
             self.handle_data(" ")
-        self.tags.append((tag, dict(attrs), [kind for kind, _ in self.open], [a.get("class") for _, a in self.open]))
+        classes = " ".join(attributes.get("class") or "" for _, attributes in self.open).split()
+        self.tags.append((tag, dict(attrs), [kind for kind, _ in self.open], classes))
         if tag not in VOID:
             self.open.append((tag, dict(attrs)))
 
@@ -285,45 +285,15 @@ def test_pictures_have_words_for_who_cannot_see_them():
 
 def test_wide_content_scrolls_inside_its_own_box():
     """Tables and plots can be wider than a phone without moving the page."""
-    boxes = [
-        classes
-        for tag, _, around, classes in rendered().tags
-        if tag == "table" or (tag == "img" and "figure" in around)
-    ]
+    tags = rendered().tags
+    boxes = [classes for tag, _, around, classes in tags if tag == "table" or (tag == "img" and "figure" in around)]
     assert len(boxes) == 10
     assert all("scroll" in classes for classes in boxes)
 
 
-def hostile_report() -> page.Report:
-    """Return the sample run with one hostile text wherever a user's text can stand."""
-    names = [f"{HOSTILE}{i}" for i in range(10)]
-    old, metrics = sample_run.metrics(), sample_run.metrics()
-    metrics["test"]["per_class"] = dict(zip(names, old["test"]["per_class"].values(), strict=True))
-    metrics["most_confused"] = [{"label": names[6], "predicted": names[8], "count": 4}] * 3
-    metrics["baseline"] = {"name": HOSTILE, "accuracy": 0.1}
-    metrics["seconds"] = {HOSTILE: 1.0, "check": 2.0, "train": 3.0, "evaluate": 1.0}
-    files = [{"file": HOSTILE, "reason": HOSTILE}]
-    data = sample_run.DATA | {"class_names": names, "source": HOSTILE, "fingerprint": HOSTILE}
-    data |= {"per_class": dict.fromkeys(names, {"train": 1}), "skipped": files * 2, "left_out": files * 10}
-    data |= {"warnings": [HOSTILE], "notes": [HOSTILE]}
-    model = sample_run.MODEL | {"name": HOSTILE, "weights": HOSTILE, "class_names": names}
-    model["decisions"] = [{"what": HOSTILE, "value": [HOSTILE], "why": HOSTILE}] * 2
-    mistakes = [row | {"file": HOSTILE, "label": names[0], "predicted": names[1]} for row in sample_run.mistakes()]
-    return sample_run.report(
-        config=dict.fromkeys(sample_run.CONFIG, HOSTILE),
-        environment=sample_run.ENVIRONMENT | {"cpu": HOSTILE, "started": HOSTILE, "packages": {HOSTILE: HOSTILE}},
-        data=data,
-        history=[row | {"phase": HOSTILE} for row in sample_run.history()],
-        metrics=metrics,
-        model=model,
-        mistakes=mistakes,
-        command=HOSTILE,
-    )
-
-
 def test_no_text_becomes_markup():
     """A run full of markup gives exactly the tags of a harmless one."""
-    hostile, harmless = Page(page.render(hostile_report())), rendered()
+    hostile, harmless = Page(page.render(sample_run.hostile_report())), rendered()
     assert [tag for tag, *_ in hostile.tags] == [tag for tag, *_ in harmless.tags]
     assert [sorted(attributes) for _, attributes, *_ in hostile.tags] == [sorted(a) for _, a, *_ in harmless.tags]
     assert hostile.text().count("<script>alert(1)</script>") > 100
@@ -331,7 +301,7 @@ def test_no_text_becomes_markup():
 
 def test_no_character_of_the_page_is_hidden():
     """Controls, direction marks and broken bytes are spelled out, so that the page is valid text."""
-    html = page.render(hostile_report())
+    html = page.render(sample_run.hostile_report())
     odd = {c for c in html if not c.isprintable() and c != "\n" and unicodedata.category(c) != "Zs"}
     assert odd == set()
     assert "\\x00\\x1b[31m\\u202e\\ud800\\xe9\\n" in html
