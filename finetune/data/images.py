@@ -282,8 +282,9 @@ _FILTER = ("ignore", _WhileDecoding(), Warning, None, 0)
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
     # Pillow warns on torn EXIF and large headers, which get a verdict here. warnings.catch_warnings would swap the
-    # filters of all threads; this entry may stay, for outside of a decoder's own context it never matches.
-    if _FILTER not in warnings.filters:
+    # filters of all threads; this entry may stay, for outside of a decoder's own context it never matches. Filters that
+    # were set since the last picture stand before it, so it is put in front again.
+    if not warnings.filters or warnings.filters[0] is not _FILTER:
         warnings.filters.insert(0, _FILTER)
     token = _decoding.set(True)
     try:

@@ -266,6 +266,7 @@ def _scores(report: Report) -> _Table:
     found = dict.fromkeys(key for scores in splits.values() for key, value in scores.items() if isinstance(value, Real))
     sizes = report.data["splits"]
     rows = [["examples", *(number(sizes.get(name)) for name in splits)]]
+    found.pop("num_examples", None)  # the first row has the sizes
     for key in sorted(found, key=lambda name: name != "accuracy"):
         show = percent if key == "accuracy" else number
         rows.append([SCORES.get(key, key), *(show(scores.get(key)) for scores in splits.values())])

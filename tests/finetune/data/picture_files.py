@@ -1,4 +1,4 @@
-"""Builders of picture files, sound and bad, for the tests of scanning, checking and decoding."""
+"""Picture files, sound and bad, for the tests of scanning, checking and decoding; and the check of a folder of them."""
 
 import io
 import os
@@ -10,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from finetune.data.checks import Inspection, inspect
+from finetune.data.folder import scan_folder
+from finetune.data.images import ImageLimits
 
 HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
@@ -66,6 +70,13 @@ def text_bomb() -> bytes:
     return png_file(1, 1, rows=b"\0\0", extra=chunk(b"zTXt", b"Comment\0\0" + text))
 
 
+def forged_webp() -> bytes:
+    """Give a WebP of a few hundred bytes that claims 12,000 x 12,000 pixels."""
+    data = bytearray(encode(pixels(), "WEBP", lossless=True))
+    data[21:25] = (11_999 | 11_999 << 14).to_bytes(4, "little")
+    return bytes(data)
+
+
 def gif_of_frames(count: int) -> bytes:
     """Give a GIF of `count` frames of one pixel."""
     frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
@@ -78,6 +89,16 @@ def write_files(root: Path, files: dict[str, bytes]) -> Path:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    return root
+
+
+def touch(root: Path, *names: str) -> Path:
+    """Make empty files by their paths relative to root; scanning opens none."""
+    for name in names:
+        path = os.path.join(root, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "xb"):
+            pass
     return root
 
 
@@ -101,3 +122,15 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+@contextmanager
+def no_track(title, total, unit):
+    """Show nothing."""
+    yield lambda steps: None
+
+
+def check(root: Path, cache_dir: Path | None = None, **options) -> Inspection:
+    """Scan and inspect a folder."""
+    settings = {"limits": ImageLimits(), "threads": 2, "track": no_track, "cache_dir": cache_dir} | options
+    return inspect(scan_folder(root), **settings)

@@ -68,7 +68,7 @@ def test_every_kind_of_number_is_read_as_the_library_reads_it(write):
     """Names, shapes, dtypes and bits; the library wrote the file."""
     rng = np.random.default_rng(0)
     arrays = {kind: (rng.random((2, 3)) * 100 - 20 * (kind[0] in "fi")).astype(kind) for kind in KINDS}
-    arrays |= {"scalar": np.array(3.5), "empty": np.zeros((0, 4), "f4")}
+    arrays |= {"scalar": np.array(3.5), "empty": np.zeros((0, 4), "f4"), "none": np.zeros(0, "?")}
     path = write(safetensors.numpy.save(arrays))
     found, expected = read_safetensors(path), safetensors.numpy.load_file(path)
     assert set(found) == set(expected)
