@@ -21,7 +21,7 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 
 bench: .venv/dev.stamp
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/fit_twice.py
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache

@@ -1,6 +1,6 @@
 """What a row of the zoo says: the architecture, where its weights are, and how pictures must be prepared for them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -75,6 +75,19 @@ class Variant:
     dropout: float = 0.2
     weights: tuple[Weights, ...] = ()
     reported_top1: float | None = None
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How one publisher names the arrays of a family's models.
+
+    Attributes:
+        layers: the variant's arguments as keywords to our layers, theirs, and their kinds; the head included.
+        rename: applied to every foreign name first, for spellings that changed over time.
+    """
+
+    layers: Callable[..., Iterator["LayerName"]]
+    rename: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
