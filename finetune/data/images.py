@@ -69,8 +69,9 @@ class ImageLimits:
     """What one picture may cost; a picture over a limit is refused before it is decoded.
 
     Attributes:
-        max_pixels: width times height as the header states them; 89 million take 356 MB decoded. Values over twice
-            Pillow's own MAX_IMAGE_PIXELS (178,956,970) change nothing, because Pillow refuses those itself.
+        max_pixels: width times height as the header states them; 89 million take 356 MB decoded, and up to four times
+            as much while a transparent or turned picture is converted. Values over twice Pillow's own MAX_IMAGE_PIXELS
+            (178,956,970) change nothing, because Pillow refuses those itself.
         max_file_bytes: length of the file; the default just holds an uncompressed picture of `max_pixels`.
         max_frames: frames of an animation (GIF, WebP, APNG, AVIF); the first one is the picture.
     """
