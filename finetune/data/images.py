@@ -116,16 +116,16 @@ def open_image(source: str | Path | bytes, limits: ImageLimits = DEFAULT_LIMITS)
 
 
 def square(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
-    """Cut the centred square out of the shorter side and resize it in one step.
+    """Cut the centred square out of the picture and resize it in one step.
 
     Args:
         image: RGB, of any size.
-        preprocessing: gives the side in pixels and the interpolation.
+        preprocessing: gives the share of the shorter side to keep, the side in pixels and the interpolation.
 
     Returns:
         `(image_size, image_size, 3)` uint8.
     """
-    side = min(image.size)
+    side = max(1, round(min(image.size) * preprocessing.crop_fraction))
     left, top = (image.width - side) // 2, (image.height - side) // 2
     size = (preprocessing.image_size, preprocessing.image_size)
     resample = _INTERPOLATIONS[preprocessing.interpolation]

@@ -12,7 +12,7 @@ from zoo import registry
 from zoo.errors import RunStateError
 from zoo.head import LOGITS_LAYER, activate, classifier, pool
 from zoo.spec import Preprocessing
-from zoo.weights import sources
+from zoo.weights.load import read_weights
 
 # Largest difference that one network may show between its two paths; float32 sums in another order differ by 1e-5.
 JOIN_TOLERANCE = 1e-3
@@ -39,14 +39,12 @@ def build_trunk(config: FinetuneConfig) -> Trunk:
     Raises:
         ModelFileError: the weights are not at hand or do not fit.
     """
-    variant = registry.find(config.model)
-    chosen = sources.choose(variant, config.weights)
-    preprocessing = replace(sources.preprocessing_of(variant, chosen), image_size=config.image_size)
+    pretrained = read_weights(registry.find(config.model), config.weights, config.cache_path)
     shape = (config.image_size, config.image_size, 3)
-    backbone = zoo.backbone(config.model, input_shape=shape, weights=config.weights, cache_dir=config.cache_path)
+    backbone = zoo.backbone(config.model, input_shape=shape, weights=pretrained)
     model = keras.Model(backbone.input, pool(backbone.output), name=config.model)
     model.trainable = False
-    return Trunk(model, preprocessing, sources.sha256_of(chosen))
+    return Trunk(model, replace(pretrained.preprocessing, image_size=config.image_size), pretrained.sha256)
 
 
 def new_head(num_features: int, num_classes: int, *, dropout: float, seed: int) -> keras.Model:

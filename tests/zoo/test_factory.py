@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.errors import ConfigError, ModelFileError
+from zoo.errors import ConfigError
+from zoo.factory import stage_outputs
 
 pytestmark = pytest.mark.keras
 NAMES = zoo.list_models()
@@ -91,14 +92,38 @@ def test_another_number_of_classes_keeps_the_backbone_only():
     assert grafted.get_layer("logits").get_weights()[0].shape == (1280, 5)
 
 
-@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1), (16, 64, 3)])
+@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 0), (16, 64, 3)])
 def test_impossible_input_shape_is_refused(shape):
-    """A shape without three channels or under 32 pixels is named with what is accepted."""
-    with pytest.raises(ConfigError, match=r"input_shape must be \(height, width, 3\)"):
+    """A shape without channels or under 32 pixels is named with what is accepted."""
+    with pytest.raises(ConfigError, match=r"input_shape must be \(height, width, channels\)"):
         zoo.create("efficientnet_lite0", input_shape=shape, num_classes=3, weights=None)
 
 
-def test_imagenet_without_a_row_says_what_to_do():
-    """A variant whose weights nobody packages offers the alternatives."""
-    with pytest.raises(ModelFileError, match="efficientnet_lite4 has no ImageNet weights"):
-        zoo.create("efficientnet_lite4", num_classes=3)
+@pytest.mark.parametrize("name", NAMES)
+def test_small_stem_keeps_the_size_of_the_picture(name):
+    """With the small stem a picture of 32 pixels leaves a larger feature map than with the standard one."""
+    small, standard = (
+        zoo.backbone(name, input_shape=(32, 32, 3), weights=None, stem=stem) for stem in ("small", "standard")
+    )
+    assert stage_outputs(small)["stem"].shape[1:3] == (32, 32)
+    assert small.output_shape[1] > standard.output_shape[1] == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_layer_belongs_to_a_stage(name):
+    """Every layer between preprocessing and head is named by its stage, and stages come in order."""
+    model = zoo.create(name, input_shape=SHAPE, num_classes=3, weights=None)
+    prefixes = list(dict.fromkeys(layer.name.partition("_")[0] for layer in model.layers))
+    assert prefixes[:2] == ["image", "preprocessing"] and prefixes[-4:] == [
+        "pool",
+        "dropout",
+        "logits",
+        "probabilities",
+    ]
+    assert prefixes[2:-4] == list(stage_outputs(model))
+
+
+def test_small_stem_has_no_pretrained_weights():
+    """Asking for both is refused with the reason."""
+    with pytest.raises(ConfigError, match="small.*no pretrained weights"):
+        zoo.create("efficientnet_lite0", stem="small")

