@@ -55,6 +55,7 @@ def _fetch(url: str, part: Path) -> None:
     try:
         answer = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
+        error.close()
         # 416: the part already holds all there is; the check of the hash decides
         if error.code == 416 and have:
             return

@@ -172,8 +172,7 @@ def _data_offset(file: WeightFile, start: int, name: bytes, promised: tuple[int,
     """Return where a member's bytes start, after checking that its local header says what the directory says."""
     local = _LOCAL.unpack(file.bytes_at(start, _LOCAL.size))
     signature, _, flags, method, _, _, crc, packed, unpacked, name_size, extra_size = local
-    same = signature == LOCAL_SIGNATURE and name_size == len(name)
-    if not same or file.bytes_at(start + _LOCAL.size, name_size) != name:
+    if signature != LOCAL_SIGNATURE or file.bytes_at(start + _LOCAL.size, name_size) != name:
         raise Refused(f"is damaged: the header of member {shown(_text(name))} differs from the zip directory")
     known_here = not flags & _SIZES_AFTERWARDS and unpacked != _UNKNOWN_32
     if method != promised[0] or (known_here and (method, crc, unpacked) != promised):

@@ -105,7 +105,7 @@ def _read_stream(file: WeightFile) -> tuple[object, ReadStorage]:
 
 
 def _check_same(what: str, found: object, expected: int) -> None:
-    if type(found) is not int or found != expected:
+    if found != expected:
         raise Refused(f"is a pickle, but not one of torch.save: its {what} is not {expected}")
 
 

@@ -1,5 +1,6 @@
 """Safetensors files are read as their own library reads them, and their headers are believed in nothing."""
 
+import functools
 import json
 import struct
 import subprocess
@@ -22,29 +23,9 @@ KINDS = ("f8", "f4", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?")
 
 
 @pytest.fixture
-def write(tmp_path):
-    """Write bytes to a file and return its path."""
-
-    def _write(data, name="model.safetensors"):
-        path = tmp_path / name
-        path.write_bytes(data)
-        return path
-
-    return _write
-
-
-@pytest.fixture
-def refusal(write):
-    """Return the message with which a file of these bytes is refused, having checked that it names the file."""
-
-    def _refusal(data, name="model.safetensors", **limits):
-        path = write(data, name)
-        with pytest.raises(ModelFileError) as caught:
-            read_safetensors(path, limits=ReadLimits(**limits))
-        assert str(caught.value).startswith(f"{path}: ")
-        return str(caught.value).removeprefix(f"{path}: ")
-
-    return _refusal
+def refuse(refusal):
+    """Return the message with which the bytes are refused as a safetensors file."""
+    return functools.partial(refusal, name="model.safetensors")
 
 
 @pytest.fixture
@@ -130,9 +111,9 @@ def test_arrays_cannot_be_written(write):
         (packed(b'{"\\ud800": 0}'), "is not Unicode text"),
     ],
 )
-def test_bad_headers_are_refused(refusal, data, reason):
+def test_bad_headers_are_refused(refuse, data, reason):
     """Each for its own reason."""
-    assert reason in refusal(data)
+    assert reason in refuse(data)
 
 
 BAD_ENTRIES = {
@@ -142,6 +123,7 @@ BAD_ENTRIES = {
     "float8": (entry("F8_E4M3", [16]), "dtype 'F8_E4M3'; accepted are F64"),
     "float4": (entry("F4", [32]), "dtype 'F4'"),
     "complex": (entry("C64", [2]), "dtype 'C64'"),
+    "list as dtype": (entry([]), "dtype list"),
     "no text as dtype": (entry(4), "dtype int"),
     "too few numbers": (entry(shape=[3]), "needs 12 bytes; its data_offsets hold 16"),
     "too many numbers": (entry(shape=[2, 3]), "needs 24 bytes"),
@@ -165,25 +147,25 @@ BAD_ENTRIES = {
 
 
 @pytest.mark.parametrize(("fields", "reason"), BAD_ENTRIES.values(), ids=BAD_ENTRIES)
-def test_bad_entries_are_refused(refusal, fields, reason):
+def test_bad_entries_are_refused(refuse, fields, reason):
     """The message names the tensor, what was found and what is accepted."""
-    message = refusal(packed({"w": fields}, b"\2" * 16))
+    message = refuse(packed({"w": fields}, b"\2" * 16))
     assert reason in message
     assert "'w'" in message or "follow the header" in message
 
 
 @pytest.mark.parametrize(("begin", "reason"), [(8, "overlaps"), (24, "leaves a hole")])
-def test_overlaps_and_holes_are_refused(refusal, begin, reason):
+def test_overlaps_and_holes_are_refused(refuse, begin, reason):
     """Every byte belongs to one tensor."""
     header = {"a": entry(), "b": entry(offsets=[begin, begin + 16])}
-    message = refusal(packed(header, bytes(begin + 16)))
+    message = refuse(packed(header, bytes(begin + 16)))
     assert f"tensor 'b' {reason}" in message
 
 
 @pytest.mark.parametrize("metadata", [{"a": 1}, {"a": None}, [], "text"])
-def test_metadata_other_than_texts_is_refused(refusal, metadata):
+def test_metadata_other_than_texts_is_refused(refuse, metadata):
     """The format allows texts alone."""
-    assert "__metadata__" in refusal(packed({"__metadata__": metadata, "w": entry()}))
+    assert "__metadata__" in refuse(packed({"__metadata__": metadata, "w": entry()}))
 
 
 def test_every_truncation_and_appended_bytes_are_refused(write):
@@ -211,21 +193,21 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("header", "reason"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_headers_are_refused_at_bounded_memory(refusal, header, reason):
+def test_hostile_headers_are_refused_at_bounded_memory(refuse, header, reason):
     """The longest header that is parsed stays below 200 MB."""
     data = packed(header)
     tracemalloc.start()
     try:
-        assert reason in refusal(data)
+        assert reason in refuse(data)
         assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
     finally:
         tracemalloc.stop()
 
 
 @pytest.mark.parametrize("limit", ["file_bytes", "header_bytes", "tensors"])
-def test_every_limit_can_be_set_and_is_named(refusal, limit):
+def test_every_limit_can_be_set_and_is_named(refuse, limit):
     """The message says which limit was met, and how it is raised."""
-    assert f"ReadLimits({limit}=...)" in refusal(packed(), **{limit: 0})
+    assert f"ReadLimits({limit}=...)" in refuse(packed(), **{limit: 0})
 
 
 # Several files
@@ -247,7 +229,7 @@ BAD_INDEXES = {
     "NUL": ({"a": "1\0.safetensors"}, "the plain name"),
     "number": ({"a": 1}, "in int"),
     "missing file": ({"a": "3.safetensors"}, "names the file '3.safetensors', which is not beside it"),
-    "no map": ([], "weight_map"),
+    "no map": (["a"], "weight_map"),
     "empty map": ({}, "weight_map"),
     "tensor not in its file": ({"a": "2.safetensors", "c": "2.safetensors"}, "tensor 'a'"),
     "tensor not in the index": ({"a": "1.safetensors"}, "tensor 'b'"),
@@ -270,10 +252,17 @@ def test_files_of_an_index_share_the_limit_of_size(write_index):
         read_safetensors(path, limits=ReadLimits(file_bytes=sum(sizes) - 1))
 
 
+@pytest.mark.parametrize("limit", ["header_bytes", "tensors"])
+def test_limits_of_an_index_can_be_set_and_are_named(refuse, limit):
+    """It is read before any of its files."""
+    index = b'{"weight_map": {"a": "1.safetensors"}}'
+    assert f"ReadLimits({limit}=...)" in refuse(index, name="model.safetensors.index.json", **{limit: 0})
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"weight_map": {"a": "1", "a": "2"}}', b"<html>"])
-def test_index_that_is_no_json_object_is_refused(refusal, data):
+def test_index_that_is_no_json_object_is_refused(refuse, data):
     """It is checked as a header is."""
-    assert refusal(data, "model.safetensors.index.json")
+    assert refuse(data, name="model.safetensors.index.json")
 
 
 def test_mutated_files_give_arrays_or_a_refusal():

@@ -53,6 +53,7 @@ def mapping(**items: bytes) -> bytes:
 
 
 NO_HOOKS = call("collections.OrderedDict")
+LITTLE = mapping(protocol_version=number(1001), little_endian=b"\x88")
 
 
 def storage(key: str = "0", count: int = 4, kind: str = "torch.FloatStorage", more: bytes = b"") -> bytes:
@@ -60,12 +61,20 @@ def storage(key: str = "0", count: int = 4, kind: str = "torch.FloatStorage", mo
     return row(text("storage"), named(kind), text(key), text("cpu"), number(count), more) + b"Q"
 
 
+def tensor_of(*parts: bytes) -> bytes:
+    """Pickle code for a tensor made of arguments that need not be good."""
+    return call("torch._utils._rebuild_tensor_v2", *parts)
+
+
 def tensor(
     block: bytes | None = None, offset: int = 0, shape: tuple[int, ...] = (4,), strides: tuple[int, ...] = (1,)
 ) -> bytes:
     """Pickle code for a tensor."""
     parts = (block or storage(), number(offset), numbers(*shape), numbers(*strides), b"\x89", NO_HOOKS)
-    return call("torch._utils._rebuild_tensor_v2", *parts)
+    return tensor_of(*parts)
+
+
+ONE = mapping(w=tensor())
 
 
 def archive(value: bytes, blocks: dict[str, bytes] | None = None, **members: bytes) -> bytes:
@@ -84,12 +93,13 @@ def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes
     return buffer.getvalue()
 
 
-def stream(value: bytes, blocks: dict[str, tuple[int, bytes]] | None = None, **system: bytes) -> bytes:
+def stream(
+    value: bytes, blocks: dict[str, tuple[int, bytes]] | None = None, system: bytes = LITTLE, keys: bytes | None = None
+) -> bytes:
     """A torch file in the legacy format; `blocks` holds the number of elements and the bytes of each storage."""
     blocks = {"0": (4, ONES)} if blocks is None else blocks
-    machine = mapping(**({"protocol_version": number(1001), "little_endian": b"\x88"} | system))
-    keys = b"](" + b"".join(map(text, blocks)) + b"e"
-    pickles = b"".join(PROTOCOL + code + STOP for code in (machine, value, keys))
+    keys = b"](" + b"".join(map(text, blocks)) + b"e" if keys is None else keys
+    pickles = b"".join(PROTOCOL + code + STOP for code in (system, value, keys))
     data = b"".join(struct.pack("<q", count) + block for count, block in blocks.values())
     return MAGIC_NUMBER + VERSION_1001 + pickles + data
 
