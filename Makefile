@@ -9,6 +9,7 @@ demo: .venv/demo.stamp
 	$(BIN)/finetune fit data/fashion-mini --model efficientnet_lite0 --run-dir runs/demo --overwrite
 
 test: .venv/dev.stamp
+	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
 
 check: .venv/dev.stamp

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import make_pictures
+from small_pictures import make_pictures
 
 MAX_GROWTH_BYTES = 300e6
 

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import SETTINGS, make_pictures
 from PIL import Image
+from small_pictures import SETTINGS, make_pictures
 
 import finetune
 from finetune import recipe

@@ -4,8 +4,8 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import make_pictures
 from PIL import Image
+from small_pictures import make_pictures
 
 import finetune
 from finetune.run_dir import RunDir
