@@ -1,6 +1,7 @@
 """The command `finetune`: parse, build a config, one hop, print. Results go to stdout, everything else to stderr."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -171,4 +172,6 @@ def run_command(command: Callable, arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the command `finetune`."""
+    # as an exception it runs the same clean-up as Ctrl-C
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     sys.exit(run_command(cli))

@@ -28,6 +28,14 @@ _STRANGE_NAME_REMEDY = (
     "The name was not imported and nothing was run. A state dict never needs it: get the file from a source you trust, "
     f"saved as a state dict. {WHOLE_MODULE_REMEDY}"
 )
+# A whole network pickled is a mistake that its owner can mend; other names do not belong in weights at all.
+_REMEDIES = {
+    "torch.nn.": WHOLE_MODULE_REMEDY,
+    "torchvision.": WHOLE_MODULE_REMEDY,
+    "timm.": WHOLE_MODULE_REMEDY,
+    "__main__.": WHOLE_MODULE_REMEDY,
+    "torch._utils._rebuild": _ODD_TENSOR_REMEDY,
+}
 
 
 @dataclass(frozen=True)
@@ -93,17 +101,15 @@ class PickleMachine:
         if name in self.names:
             self.stack.push(self.names[name])
             return
-        # A whole network pickled is a mistake that its owner can mend; other names do not belong in weights at all.
-        remedies = {"torch.nn.": WHOLE_MODULE_REMEDY, "torchvision.": WHOLE_MODULE_REMEDY, "timm.": WHOLE_MODULE_REMEDY}
-        remedies |= {"__main__.": WHOLE_MODULE_REMEDY, "torch._utils._rebuild": _ODD_TENSOR_REMEDY}
-        remedy = next((found for start, found in remedies.items() if name.startswith(start)), _STRANGE_NAME_REMEDY)
+        remedy = next((found for start, found in _REMEDIES.items() if name.startswith(start)), _STRANGE_NAME_REMEDY)
         raise Refused(f"asks for the global {shown(name)}; accepted are {', '.join(self.names)}", remedy)
 
     def _read_protocol(self) -> None:
-        start, stack = self.stack.at, self.stack
-        if stack.data[start : start + 1] != b"\x80" or stack.data[start + 1 : start + 2] not in map(_byte, _PROTOCOLS):
+        start = self.stack.at
+        head = self.stack.data[start : start + 2]
+        if len(head) != 2 or head[0] != _PROTO or head[1] not in _PROTOCOLS:
             raise Refused(f"no pickle of protocol {_PROTOCOLS[0]} to {_PROTOCOLS[-1]} at byte {start}")
-        stack.at += 2
+        self.stack.at += 2
 
 
 def _check_frame(machine: PickleMachine, stack: PickleStack) -> None:
@@ -191,10 +197,6 @@ def _name(code: int | None) -> str:
     return known.name if known else f"0x{code:02x} (unknown)"
 
 
-def _byte(number: int) -> bytes:
-    return bytes((number,))
-
-
 # What torch.save writes with protocols 2 to 5, and SHORT_BINSTRING, which Python 2 wrote for texts.
 _OPERATIONS: dict[str, Callable[[PickleMachine, PickleStack], None]] = {
     "FRAME": _check_frame,
@@ -235,4 +237,4 @@ _OPERATIONS: dict[str, Callable[[PickleMachine, PickleStack], None]] = {
 }
 _CODES = {operation.name: ord(operation.code) for operation in pickletools.opcodes}
 _BY_CODE = {_CODES[name]: operation for name, operation in _OPERATIONS.items()}
-_STOP = _CODES["STOP"]
+_PROTO, _STOP = _CODES["PROTO"], _CODES["STOP"]

@@ -141,8 +141,9 @@ def opened(path: str | Path, limits: ReadLimits, remedy: str) -> Iterator[Weight
     except Refused as error:
         raise ModelFileError(f"{_name(path)}: {error.found}. {error.remedy or remedy}") from error
     except OSError as error:
+        reason = f"cannot be read ({error.strerror or error})"
         raise ModelFileError(
-            f"{_name(path)}: cannot be read ({error.strerror}). Give the path of a file of weights that you may read."
+            f"{_name(path)}: {reason}. Give the path of a file of weights that you may read."
         ) from error
 
 
