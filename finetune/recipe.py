@@ -16,7 +16,7 @@ from finetune.config import FinetuneConfig, make_config
 from finetune.data import load
 from finetune.data.examples import Examples
 from finetune.data.folder import scan_folder
-from finetune.data.split import SPLITS, Splits, split
+from finetune.data.split import SPLITS, Splits
 from finetune.environment import environment
 from finetune.evaluation.evaluate import evaluate_sides
 from finetune.evaluation.mistakes import worst_mistakes
@@ -80,12 +80,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         with _timed("check", seconds):
             inspection = load.check_examples(config, examples, reporter)
         examples = inspection.examples
-        splits = split(
-            examples,
-            validation_fraction=config.validation_fraction,
-            test_fraction=config.test_fraction,
-            seed=config.seed,
-        )
+        splits = load.split_examples(config, examples)
         warnings = load.warnings_on(config, inspection, splits)
         _say_plan(reporter, examples, splits, [*warnings], decisions)
         config = config.model_copy(update={"data": examples.root, "run_dir": str(run_dir.path)})

@@ -15,7 +15,6 @@ from finetune.data.batches import ahead
 from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
 from finetune.data.images import read_square
-from finetune.data.split import split
 from finetune.evaluation.evaluate import classification_metrics, most_confused
 from finetune.progress import Reporter
 from finetune.report.write import write_report
@@ -194,14 +193,7 @@ class Run:
 
     def _judged(self, examples: Examples, own: bool) -> tuple[list[int] | tuple[int, ...], str]:
         if own:
-            config = self.config
-            sides = split(
-                examples,
-                validation_fraction=config.validation_fraction,
-                test_fraction=config.test_fraction,
-                seed=config.seed,
-            )
-            return sides.test, "the run's own test side"
+            return load.split_examples(self.config, examples).test, "the run's own test side"
         if "test" in examples.given_splits:
             return [i for i, side in enumerate(examples.given_splits) if side == "test"], "the folder's test side"
         return range(len(examples)), "all pictures of the folder"

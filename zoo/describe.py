@@ -1,8 +1,7 @@
 """What a model is made of: the output size, receptive field, parameters and multiply-adds of each layer.
 
 Sizes and receptive fields follow A. Araujo, W. Norris, J. Sim, "Computing Receptive Fields of Convolutional Neural
-Networks", Distill 2019, https://distill.pub/2019/computing-receptive-fields. The graph is read from the model's
-configuration, where Keras publishes it; nothing is computed on data.
+Networks", Distill 2019, https://distill.pub/2019/computing-receptive-fields. No data runs through the model.
 """
 
 import math
@@ -16,25 +15,16 @@ from keras import layers
 
 from zoo.errors import ConfigError
 
-Shape = tuple[int | None, ...]
-Key = tuple[str, int, int]  # a tensor: name of a layer, its how-many-th call, which of its outputs
+Shape = tuple[int | None, ...]  # without the batch axis
 
-
-def _kinds(*names: str) -> tuple[type, ...]:
-    return tuple(kind for n in "123" for name in names if (kind := getattr(layers, name.replace("#", n), None)))
-
-
-_DEPTHWISE, _SEPARABLE = _kinds("DepthwiseConv#D"), _kinds("SeparableConv#D")
-_CONVOLUTIONS = _kinds("Conv#D") + _DEPTHWISE + _SEPARABLE
-_TRANSPOSED = _kinds("Conv#DTranspose")
-_POOLINGS = _kinds("MaxPooling#D", "AveragePooling#D")
-_PADDINGS, _CROPPINGS = _kinds("ZeroPadding#D"), _kinds("Cropping#D")
-# One place of the output sees every place of the input.
-_SEE_ALL = _kinds("GlobalMaxPooling#D", "GlobalAveragePooling#D", "Bidirectional", "RNN", "MultiHeadAttention")
+# Kinds are classes of keras.layers without their "1D", "2D", "3D"; see `_kind`.
+_CONVOLUTIONS = {"Conv", "DepthwiseConv", "SeparableConv"}
+_RECURRENT = {"LSTM", "GRU", "SimpleRNN"}
 # Weights with two axes or more that are looked up or multiplied value by value, never summed over.
-_VALUE_BY_VALUE = _kinds("Embedding", "PReLU", "Normalization", "LayerNormalization")
-_PRODUCTS = {"Attention", "AdditiveAttention", "Dot", "Matmul", "Einsum", "Tensordot"}  # products without weights
-_GATES = {layers.LSTMCell: 4, layers.GRUCell: 3, layers.SimpleRNNCell: 1}
+_VALUE_BY_VALUE = {"Embedding", "PReLU", "Normalization", "LayerNormalization"}
+_PRODUCTS = {"Attention", "AdditiveAttention", "Dot", "Matmul", "Einsum", "Tensordot"}  # sums without weights
+# One place of the output sees every place of the input.
+_SEE_ALL = {"GlobalMaxPooling", "GlobalAveragePooling", "MultiHeadAttention", "Bidirectional", "RNN", *_RECURRENT}
 
 
 @dataclass(frozen=True)
@@ -70,8 +60,8 @@ class LayerRow:
         receptive_field: input pixels (or steps) per spatial axis that one place of the output depends on, padding
             included; None where the output has no places, or the field is not known.
         stride: input pixels between neighbouring places of the output, per spatial axis.
-        sees_all: whether something up to here looked at the whole input at once. Where there is a receptive field as
-            well, as behind squeeze-and-excitation, that is the field of the local path alone.
+        sees_all: something up to here looked at the whole input at once; a receptive field beside it, as behind
+            squeeze-and-excitation, is that of the local path alone.
         parameters: weights that no earlier row counted.
         trainable_parameters: those of them that training would change.
         multiply_adds: None where there is no rule, or a size is open.
@@ -93,10 +83,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all rows, bytes as float32; `uncounted` names the rows whose multiply-adds the sum lacks.
-
-    `activation_bytes` is every layer's output for one example: about what training keeps of one picture.
-    """
+    """Sums over all rows, bytes as float32; `uncounted` names the rows whose multiply-adds the sum lacks."""
 
     parameters: int
     trainable_parameters: int
@@ -132,10 +119,9 @@ def describe(model: keras.Model) -> Description:
     """Describe a functional or Sequential model layer by layer.
 
     Receptive fields grow by r_out = r_in + (f_eff - 1) * jump_in, jump_out = jump_in * stride; where branches meet, the
-    largest counts. Layers that keep the size of every spatial axis keep the field; statistics over a picture, as
-    normalisation takes them, do not count. Multiply-adds are those of convolutions, dense and recurrent layers;
-    biases, activations, normalisation, pooling and whatever else works value by value count as 0. Layers that sum over
-    products in a way not known here (attention, say) have None.
+    largest counts. Other layers that keep the size of every spatial axis keep the field. Multiply-adds are those of
+    convolutions, dense and recurrent layers; biases, activations, normalisation, pooling and whatever else works value
+    by value count as 0. Layers that sum over products in a way not known here, as attention does, have None.
 
     Models within the model are described layer by layer as "outer/inner"; one without a graph, because its `call` is
     Python code, is one row. A layer that is called twice has two rows, its weights counted in the first.
@@ -166,17 +152,24 @@ def describe(model: keras.Model) -> Description:
 
 def windows(layer: object) -> tuple[Window, ...] | None:
     """Return how a convolution, pooling, padding or cropping moves over each spatial axis; None for other layers."""
-    if isinstance(layer, _PADDINGS + _CROPPINGS):
-        sign, sides = (1, layer.padding) if isinstance(layer, _PADDINGS) else (-1, layer.cropping)
+    kind = _kind(layer)
+    if kind in {"ZeroPadding", "Cropping"}:
+        sign, sides = (1, layer.padding) if kind == "ZeroPadding" else (-1, layer.cropping)
         pairs = [sides] if isinstance(sides[0], int) else sides  # the 1D layers hold one bare pair
         return tuple(Window(1, padding=sign * sum(pair)) for pair in pairs)
-    if isinstance(layer, _CONVOLUTIONS):
+    if kind in _CONVOLUTIONS:
         moves = zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
-    elif isinstance(layer, _POOLINGS):
+    elif kind in {"MaxPooling", "AveragePooling"}:
         moves = zip(layer.pool_size, layer.strides, (1, 1, 1), strict=False)
     else:
         return None
     return tuple(Window(*move, padding=0 if layer.padding == "valid" else None) for move in moves)
+
+
+def _kind(layer: object) -> str:
+    """Return the nearest class of keras.layers without its dimension ("Conv"), or "" for a function of keras.ops."""
+    public = (kind.__name__ for kind in type(layer).__mro__ if getattr(layers, kind.__name__, None) is kind)
+    return re.sub(r"\dD", "", next(public, ""))
 
 
 def _has_graph(model: object) -> bool:
@@ -186,8 +179,8 @@ def _has_graph(model: object) -> bool:
 def _walk(model: keras.Model, inputs: list[_Value], rows: list[LayerRow], prefix: str, counted: set) -> list[_Value]:
     """Append a row for each call of a layer in `model`; return what its outputs are."""
     calls, shapes, starts, ends = _graph(model)
+    staged = any(re.match(r"stage\d+_", layer.name) for layer, *_ in calls)
     values = dict(zip(starts, inputs, strict=True))
-    staged = any(re.match(r"stage\d+_", call[0].name) for call in calls)
     while calls:
         # The first that has all it needs: the second call of a shared layer may stand before what it takes.
         layer, number, taken = call = next(call for call in calls if all(key in values for key in call[2]))
@@ -198,14 +191,18 @@ def _walk(model: keras.Model, inputs: list[_Value], rows: list[LayerRow], prefix
             outputs = dict(enumerate(_walk(layer, sources, rows, f"{name}/", counted)))
         else:
             outputs = {i: _seen(layer, sources, shape) for i, shape in sorted(shapes[layer.name, number].items())}
-            stage = layer.name.partition("_")[0] if staged and "_" in layer.name else ""
-            rows.append(_row((name, type(layer).__name__, stage), layer, sources, [*outputs.values()], counted))
+            if not (prefix and isinstance(layer, layers.InputLayer)):
+                stage = layer.name.partition("_")[0] if staged and "_" in layer.name else ""
+                rows.append(_row(name, stage, layer, sources, [*outputs.values()], counted))
         values |= {(layer.name, number, i): value for i, value in outputs.items()}
     return [values[key] for key in ends]
 
 
-def _graph(model: keras.Model) -> tuple[list[tuple[object, int, list[Key]]], dict, list[Key], list[Key]]:
-    """Return calls as (layer, how-many-th, tensors taken), each call's output shapes, and the model's ends."""
+def _graph(model: keras.Model) -> tuple[list[tuple], dict[tuple, dict], list[tuple], list[tuple]]:
+    """Return calls as (layer, how-many-th, tensors taken), the shapes that each gives, and the ends of the graph.
+
+    A tensor is (name of a layer, how-many-th call, which output), as in the configuration, where Keras publishes it.
+    """
     flat = keras.Model(model.inputs, model.outputs, name=model.name)  # the configuration of a Sequential has no graph
     try:
         config = flat.get_config()
@@ -213,17 +210,90 @@ def _graph(model: keras.Model) -> tuple[list[tuple[object, int, list[Key]]], dic
         reason = str(error).strip().partition("\n")[0]
         raise ConfigError(f"model {model.name!r} cannot be described, a layer lacks get_config: {reason}") from None
     named = {operation.name: operation for operation in flat.operations}
-    calls, tensors = [], {}
+    starts, ends = ([tuple(key) for key in config[side]] for side in ("input_layers", "output_layers"))
+    # Of a nested functional model Keras counts the calls from 1 here, but from 0 where others take its output.
+    nested = {n for n, layer in named.items() if _has_graph(layer) and not isinstance(layer, keras.Sequential)}
+    ends = [(name, number - (name in nested), i) for name, number, i in ends]
+    tensors = dict(zip(starts + ends, (tensor.shape[1:] for tensor in flat.inputs + flat.outputs), strict=True))
+    calls = [(named[start[0]], 0, [start]) for start in starts]  # an input layer takes its own tensor
     for entry in config["layers"]:
         for number, node in enumerate(entry["inbound_nodes"]):
-            taken = dict(_tensors(node))
-            calls.append((named[entry["name"]], number, [*taken]))
+            taken = list(_tensors(node))
+            calls.append((named[entry["name"]], number, [key for key, _ in taken]))
             tensors |= taken
-    starts, ends = ([tuple(key) for key in config[side]] for side in ("input_layers", "output_layers"))
-    # Of a nested functional model Keras counts calls from 1 here, and from 0 in the nodes.
-    ends = [(name, number - _counts_from_one(named[name]), i) for name, number, i in ends]
-    tensors |= zip(ends, (tensor.shape[1:] for tensor in flat.outputs), strict=True)
-    shapes = defaultdict(dict)
+    shapes: dict[tuple, dict] = defaultdict(dict)
     for (name, number, i), shape in tensors.items():
         shapes[name, number][i] = tuple(shape)
     return calls, shapes, starts, ends
+
+
+def _tensors(node: object) -> Iterator[tuple[tuple, Shape]]:
+    """Yield name and shape of each tensor in the serialised arguments of a call, in their order."""
+    if isinstance(node, dict) and node.get("class_name") == "__keras_tensor__":
+        yield tuple(node["config"]["keras_history"]), node["config"]["shape"][1:]
+    elif isinstance(node, dict | list | tuple):
+        for part in [node[key] for key in sorted(node)] if isinstance(node, dict) else node:
+            yield from _tensors(part)
+
+
+def _row(name: str, stage: str, layer: object, sources: list[_Value], outputs: list[_Value], counted: set) -> LayerRow:
+    weights = {id(weight): math.prod(weight.shape) for weight in getattr(layer, "weights", ())}
+    trainable = {id(weight) for weight in getattr(layer, "trainable_weights", ())}
+    fresh = {key: size for key, size in weights.items() if key not in counted}
+    counted |= fresh.keys()
+    value, sizes = outputs[0], [output.shape for output in outputs]
+    return LayerRow(
+        name=name,
+        kind=type(layer).__name__,
+        stage=stage,
+        output_shape=value.shape,
+        receptive_field=value.axes and tuple(field for field, _ in value.axes),
+        stride=value.axes and tuple(stride for _, stride in value.axes),
+        sees_all=value.sees_all,
+        parameters=sum(fresh.values()),
+        trainable_parameters=sum(size for weight, size in fresh.items() if weight in trainable),
+        multiply_adds=_multiply_adds(layer, sources[0].shape, value.shape),
+        output_bytes=None if any(None in size for size in sizes) else 4 * sum(map(math.prod, sizes)),
+    )
+
+
+def _seen(layer: object, sources: list[_Value], shape: Shape) -> _Value:
+    """Return what an output of a layer sees of the model's input."""
+    kind, sees_all, places = _kind(layer), any(source.sees_all for source in sources), _places(layer, shape)
+    if kind in _SEE_ALL or (kind == "Dense" and not sources[0].axes):
+        return _Value(shape, None, True)
+    moves = windows(layer) or (Window(1),) * len(places)
+    branches = [
+        [(field + (w.extent - 1) * jump, jump * w.stride) for (field, jump), w in zip(source.axes, moves, strict=True)]
+        for source in sources
+        if source.axes and kind != "Permute" and _agree(moves, _places(layer, source.shape), places)
+    ]
+    axes = tuple(tuple(map(max, zip(*axis, strict=True))) for axis in zip(*branches, strict=True))
+    return _Value(shape, axes or None, sees_all)
+
+
+def _agree(moves: tuple[Window, ...], before: Shape, after: Shape) -> bool:
+    """Tell whether the formula turns the sizes before a layer into those after it; open sizes fit anything."""
+    if not len(moves) == len(before) == len(after):
+        return False
+    return all(None in (n, m) or w.output_size(n) == m for w, n, m in zip(moves, before, after, strict=True))
+
+
+def _places(layer: object, shape: Shape) -> Shape:
+    return shape[1:] if getattr(layer, "data_format", None) == "channels_first" else shape[:-1]
+
+
+def _multiply_adds(layer: object, source: Shape, shape: Shape) -> int | None:
+    kind = _kind(layer.forward_layer) if _kind(layer) == "Bidirectional" else _kind(layer)
+    weights = [weight for weight in getattr(layer, "weights", ()) if len(weight.shape) > 1 and weight.name != "bias"]
+    # At every place each weight is used once: height * width * channels / groups * filters of them in a convolution.
+    if kind == "Dense" or kind in _CONVOLUTIONS:
+        places = _places(layer, shape)
+    elif kind == "ConvTranspose":
+        places = _places(layer, source)
+    elif kind in _RECURRENT:
+        places = source[:1]
+    else:
+        unknown = (weights and kind not in _VALUE_BY_VALUE) or type(layer).__name__ in _PRODUCTS
+        return None if unknown else 0
+    return None if None in places else math.prod(places) * sum(math.prod(weight.shape) for weight in weights)

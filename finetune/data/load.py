@@ -10,7 +10,7 @@ from finetune.data.batches import image_batches
 from finetune.data.checks import Inspection, duplicate_warnings, inspect
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.images import ImageLimits
-from finetune.data.split import SPLITS, Splits
+from finetune.data.split import SPLITS, Splits, split
 from finetune.progress import Reporter
 from zoo.errors import DataError
 from zoo.spec import Preprocessing
@@ -36,6 +36,12 @@ def check_examples(config: FinetuneConfig, examples: Examples, reporter: Reporte
         cache_dir=config.cache_path,
         strict=config.strict,
     )
+
+
+def split_examples(config: FinetuneConfig, examples: Examples) -> Splits:
+    """Deal the examples to their sides as a config says; see `finetune.data.split.split`."""
+    fractions = {"validation_fraction": config.validation_fraction, "test_fraction": config.test_fraction}
+    return split(examples, seed=config.seed, **fractions)
 
 
 def warnings_on(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> list[str]:
