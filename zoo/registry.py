@@ -3,10 +3,12 @@
 import fnmatch
 
 from zoo.errors import ConfigError, nearest
+from zoo.families.densenet import table as densenet
 from zoo.families.efficientnet_lite import table as efficientnet_lite
+from zoo.families.resnet import table as resnet
 from zoo.spec import Variant
 
-_FAMILIES = (efficientnet_lite,)
+_FAMILIES = (resnet, densenet, efficientnet_lite)
 
 _VARIANTS = {variant.name: variant for family in _FAMILIES for variant in family.VARIANTS}
 

@@ -63,7 +63,7 @@ def test_models_are_listed(run):
     lines = out.splitlines()
     assert [line.split()[0] for line in lines] == ["name", "efficientnet_lite0", "efficientnet_lite3"]
     assert "4,652,008" in lines[1] and "efficientnet_lite0.ml_illustrated" in lines[1]
-    assert "finetune models import" in lines[2]
+    assert "a file of yours" in lines[2]
 
 
 def test_models_without_the_package_show_the_remedy(run, monkeypatch):

@@ -1,0 +1,1 @@
+"""Dense networks: linear, logistic and softmax regression, and the multilayer perceptron."""

@@ -1,0 +1,1 @@
+"""DenseNet: every layer sees the outputs of all layers before it in its stage."""

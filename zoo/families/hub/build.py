@@ -1,0 +1,77 @@
+"""Builder of KerasHub's image backbones: their graph, copied onto ours layer by layer."""
+
+import importlib
+from types import ModuleType
+
+import keras
+
+from zoo.errors import ConfigError, ModelFileError
+from zoo.families.applications.build import copy_onto
+
+
+def build(x: keras.KerasTensor, *, preset: str, stem: str = "standard") -> keras.KerasTensor:
+    """Apply the backbone of a preset with random weights; `presets.read_preset` has the preset's own.
+
+    Models inside the backbone are taken apart, so the graph is flat. KerasHub's own layers, which some backbones have,
+    stay as they are, and a model that was saved with them loads only where keras_hub has been imported.
+
+    Args:
+        x: normalized pictures, (batch, height, width, channels) float32.
+        preset: name of a preset, or path of a folder that `save_to_preset` wrote.
+        stem: "standard"; there is no other.
+
+    Returns:
+        The last feature map, (batch, rows, columns, filters).
+
+    Raises:
+        ConfigError: another stem.
+        ModelFileError: keras-hub is missing, there is no such preset, or its backbone gives no feature map.
+    """
+    if stem != "standard":
+        raise ConfigError(f"stem={stem!r} is not to be had with hub:{preset}: its stem is KerasHub's own; leave it out")
+    return copy_onto(x, load_backbone(preset, tuple(x.shape[1:]), weights=False))
+
+
+def load_backbone(preset: str, input_shape: tuple[int, int, int], *, weights: bool) -> keras.Model:
+    """Return a preset's backbone as KerasHub builds it.
+
+    Args:
+        preset: name or folder.
+        input_shape: (height, width, channels).
+        weights: whether to load the preset's weights.
+
+    Raises:
+        ModelFileError: keras-hub is missing, there is no such preset, or its backbone gives no feature map.
+    """
+    models = keras_hub().models
+    try:
+        backbone = models.Backbone.from_preset(preset, load_weights=weights, image_shape=input_shape)
+    # OSError: no such file, no network; TypeError: a backbone that takes no pictures has no image_shape
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        raise ModelFileError(f"hub:{preset} cannot be loaded by KerasHub: {_first_line(error)}") from error
+    outputs = keras.tree.flatten(backbone.output)
+    if len(outputs) != 1 or len(outputs[0].shape) != 4 or len(backbone.inputs) != 1:
+        shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
+        raise ModelFileError(
+            f"hub:{preset} gives {shapes} instead of one feature map (batch, height, width, channels) for a picture; "
+            f"take a convolutional backbone such as hub:resnet_50_imagenet"
+        )
+    return backbone
+
+
+def keras_hub() -> ModuleType:
+    """Return the library.
+
+    Raises:
+        ModelFileError: it is not installed, or one of its own dependencies is not.
+    """
+    try:
+        return importlib.import_module("keras_hub")
+    except ImportError as error:
+        raise ModelFileError(
+            f"models named hub:... need the extra `hub` ({_first_line(error)}): pip install 'keras-graft[hub]'"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,1 @@
+"""What the Sequential families share: checks of arguments, hidden layers, convolutions and outputs by task."""
