@@ -7,6 +7,7 @@ import click
 
 from finetune.cli_parts import JSON, load, print_result
 from zoo import registry
+from zoo.atomic import write_atomic
 from zoo.errors import ConfigError
 from zoo.spec import Download, PackageFile, Variant
 
@@ -97,11 +98,10 @@ def verify(pattern: str, cache_dir: str, as_json: bool) -> None:
 
 
 def _describe(name: str, plot: Path | None, as_json: bool) -> None:
-    factory, describe = load("zoo.factory"), load("zoo.describe")
-    description = describe.describe(factory.create(name, weights=None, classifier_activation=None))
+    description, drawing = load("zoo.factory").describe(name), load("zoo.describe_plot")
     if plot:
-        load("zoo.atomic").write_atomic(plot, load("zoo.describe_plot").plot(description))
-    print_result(description.as_json() if as_json else str(description))
+        write_atomic(plot, drawing.plot(description))
+    print_result(description.as_json() if as_json else drawing.table(description))
 
 
 def _row(name: str, cache_dir: Path) -> dict[str, object]:

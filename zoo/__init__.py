@@ -8,6 +8,7 @@ import importlib
 _HOMES = {
     "create": "zoo.factory",
     "backbone": "zoo.factory",
+    "describe": "zoo.factory",
     "stage_outputs": "zoo.factory",
     "linear_regression": "zoo.families.dense.build",
     "logistic_regression": "zoo.families.dense.build",

@@ -6,7 +6,6 @@ Networks", Distill 2019, https://distill.pub/2019/computing-receptive-fields. No
 
 import math
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -17,14 +16,14 @@ from zoo.errors import ConfigError
 
 Shape = tuple[int | None, ...]  # without the batch axis
 
-# Kinds are classes of keras.layers without their "1D", "2D", "3D"; see `_kind`.
 _CONVOLUTIONS = {"Conv", "DepthwiseConv", "SeparableConv"}
 _RECURRENT = {"LSTM", "GRU", "SimpleRNN"}
 # Weights with two axes or more that are looked up or multiplied value by value, never summed over.
 _VALUE_BY_VALUE = {"Embedding", "PReLU", "Normalization", "LayerNormalization"}
-_PRODUCTS = {"Attention", "AdditiveAttention", "Dot", "Matmul", "Einsum", "Tensordot"}  # sums without weights
+_PRODUCTS = {"Attention", "Dot", "Matmul", "Einsum", "Tensordot"}  # sum over products, with weights or without
 # One place of the output sees every place of the input.
-_SEE_ALL = {"GlobalMaxPooling", "GlobalAveragePooling", "MultiHeadAttention", "Bidirectional", "RNN", *_RECURRENT}
+_SEE_ALL = {"GlobalMaxPooling", "GlobalAveragePooling", "Attention", "Bidirectional", "RNN", *_RECURRENT}
+_REORDERING = {"Permute", "Transpose", *_PRODUCTS}
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,8 @@ def describe(model: keras.Model) -> Description:
     if not _has_graph(model):
         raise ConfigError(f"model {model.name!r} has no graph to describe: give it an Input or use the functional API")
     rows: list[LayerRow] = []
-    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    _walk(model, [_Value(shape, ((1, 1),) * (len(shape) - 1) or None) for shape in shapes], rows, "", set())
+    inputs = [_Value(tuple(x.shape[1:]), ((1, 1),) * (len(x.shape) - 2) or None) for x in model.inputs]
+    _walk(model, inputs, rows, prefix="", counted=set())
     totals = Totals(
         parameters=sum(row.parameters for row in rows),
         trainable_parameters=sum(row.trainable_parameters for row in rows),
@@ -167,9 +166,11 @@ def windows(layer: object) -> tuple[Window, ...] | None:
 
 
 def _kind(layer: object) -> str:
-    """Return the nearest class of keras.layers without its dimension ("Conv"), or "" for a function of keras.ops."""
+    """Return the nearest class of keras.layers without "1D", "2D" or "3D", or the name of a function of keras.ops."""
+    if type(layer).__name__.endswith("Attention"):
+        return "Attention"
     public = (kind.__name__ for kind in type(layer).__mro__ if getattr(layers, kind.__name__, None) is kind)
-    return re.sub(r"\dD", "", next(public, ""))
+    return re.sub(r"\dD", "", next(public, type(layer).__name__))
 
 
 def _has_graph(model: object) -> bool:
@@ -201,14 +202,14 @@ def _walk(model: keras.Model, inputs: list[_Value], rows: list[LayerRow], prefix
 def _graph(model: keras.Model) -> tuple[list[tuple], dict[tuple, dict], list[tuple], list[tuple]]:
     """Return calls as (layer, how-many-th, tensors taken), the shapes that each gives, and the ends of the graph.
 
-    A tensor is (name of a layer, how-many-th call, which output), as in the configuration, where Keras publishes it.
+    A tensor is (name of a layer, how-many-th call, which output), as in the configuration.
     """
     flat = keras.Model(model.inputs, model.outputs, name=model.name)  # the configuration of a Sequential has no graph
     try:
         config = flat.get_config()
     except NotImplementedError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"model {model.name!r} cannot be described, a layer lacks get_config: {reason}") from None
+        reason = " ".join(str(error).partition("Example:")[0].split())
+        raise ConfigError(f"model {model.name!r} cannot be described: {reason}") from None
     named = {operation.name: operation for operation in flat.operations}
     starts, ends = ([tuple(key) for key in config[side]] for side in ("input_layers", "output_layers"))
     # Of a nested functional model Keras counts the calls from 1 here, but from 0 where others take its output.
@@ -221,9 +222,9 @@ def _graph(model: keras.Model) -> tuple[list[tuple], dict[tuple, dict], list[tup
             taken = list(_tensors(node))
             calls.append((named[entry["name"]], number, [key for key, _ in taken]))
             tensors |= taken
-    shapes: dict[tuple, dict] = defaultdict(dict)
+    shapes: dict[tuple, dict] = {}
     for (name, number, i), shape in tensors.items():
-        shapes[name, number][i] = tuple(shape)
+        shapes.setdefault((name, number), {})[i] = tuple(shape)
     return calls, shapes, starts, ends
 
 
@@ -237,10 +238,9 @@ def _tensors(node: object) -> Iterator[tuple[tuple, Shape]]:
 
 
 def _row(name: str, stage: str, layer: object, sources: list[_Value], outputs: list[_Value], counted: set) -> LayerRow:
-    weights = {id(weight): math.prod(weight.shape) for weight in getattr(layer, "weights", ())}
-    trainable = {id(weight) for weight in getattr(layer, "trainable_weights", ())}
-    fresh = {key: size for key, size in weights.items() if key not in counted}
-    counted |= fresh.keys()
+    fresh = {id(part): math.prod(part.shape) for part in getattr(layer, "weights", ()) if id(part) not in counted}
+    trainable = {id(part) for part in getattr(layer, "trainable_weights", ())}
+    counted.update(fresh)
     value, sizes = outputs[0], [output.shape for output in outputs]
     return LayerRow(
         name=name,
@@ -251,7 +251,7 @@ def _row(name: str, stage: str, layer: object, sources: list[_Value], outputs: l
         stride=value.axes and tuple(stride for _, stride in value.axes),
         sees_all=value.sees_all,
         parameters=sum(fresh.values()),
-        trainable_parameters=sum(size for weight, size in fresh.items() if weight in trainable),
+        trainable_parameters=sum(size for part, size in fresh.items() if part in trainable),
         multiply_adds=_multiply_adds(layer, sources[0].shape, value.shape),
         output_bytes=None if any(None in size for size in sizes) else 4 * sum(map(math.prod, sizes)),
     )
@@ -262,12 +262,13 @@ def _seen(layer: object, sources: list[_Value], shape: Shape) -> _Value:
     kind, sees_all, places = _kind(layer), any(source.sees_all for source in sources), _places(layer, shape)
     if kind in _SEE_ALL or (kind == "Dense" and not sources[0].axes):
         return _Value(shape, None, True)
-    moves = windows(layer) or (Window(1),) * len(places)
-    branches = [
-        [(field + (w.extent - 1) * jump, jump * w.stride) for (field, jump), w in zip(source.axes, moves, strict=True)]
-        for source in sources
-        if source.axes and kind != "Permute" and _agree(moves, _places(layer, source.shape), places)
-    ]
+    moves, branches = windows(layer) or (Window(1),) * len(places), []
+    for source in sources:
+        if source.axes and kind not in _REORDERING and _agree(moves, _places(layer, source.shape), places):
+            pairs = zip(source.axes, moves, strict=True)
+            branches.append([(field + (move.extent - 1) * jump, jump * move.stride) for (field, jump), move in pairs])
+        elif not source.sees_all:  # this path is not understood; one that sees all is a gate on the others
+            return _Value(shape, None, sees_all)
     axes = tuple(tuple(map(max, zip(*axis, strict=True))) for axis in zip(*branches, strict=True))
     return _Value(shape, axes or None, sees_all)
 
@@ -294,6 +295,5 @@ def _multiply_adds(layer: object, source: Shape, shape: Shape) -> int | None:
     elif kind in _RECURRENT:
         places = source[:1]
     else:
-        unknown = (weights and kind not in _VALUE_BY_VALUE) or type(layer).__name__ in _PRODUCTS
-        return None if unknown else 0
+        return None if kind in _PRODUCTS or (weights and kind not in _VALUE_BY_VALUE) else 0
     return None if None in places else math.prod(places) * sum(math.prod(weight.shape) for weight in weights)

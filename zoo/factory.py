@@ -6,6 +6,8 @@ from pathlib import Path
 import keras
 
 from zoo import registry
+from zoo.describe import Description
+from zoo.describe import describe as describe_model
 from zoo.errors import ConfigError
 from zoo.head import activate, classifier, pool
 from zoo.preprocessing import normalize
@@ -94,6 +96,25 @@ def backbone(
     if pretrained:
         assign_weights(model, pretrained, head=False)
     return model
+
+
+def describe(name: str, input_shape: tuple[int, int, int] | None = None, *, num_classes: int = 1000) -> Description:
+    """Describe a model layer by layer: output size, receptive field, parameters, multiply-adds, memory; and in total.
+
+    Args:
+        name: model, as `list_models` gives it.
+        input_shape: (height, width, channels); by default the square that its weights were trained with.
+        num_classes: outputs of the head.
+
+    Raises:
+        ConfigError: unknown model or impossible shape.
+
+    Example:
+        >>> round(describe("efficientnet_lite0").totals.multiply_adds / 1e9, 2)
+        0.39
+    """
+    model = create(name, input_shape=input_shape, num_classes=num_classes, weights=None, classifier_activation=None)
+    return describe_model(model)
 
 
 def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:

@@ -74,8 +74,9 @@ def test_models_without_the_package_show_the_remedy(run, monkeypatch):
 
 def test_models_as_json(run):
     """--json prints one object with the same rows."""
-    rows = json.loads(run("models", "--json")[1])["models"]
-    assert rows[0]["name"] == "efficientnet_lite0" and rows[0]["parameters"] == 4_652_008
+    rows = {row["name"]: row for row in json.loads(run("models", "--json")[1])["models"]}
+    assert rows["efficientnet_lite0"]["parameters"] == 4_652_008
+    assert rows["efficientnet_lite0"]["weights_at_hand"] == ["efficientnet_lite0.ml_illustrated"]
 
 
 def test_help_names_every_command_and_flag(run):

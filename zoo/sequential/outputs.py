@@ -129,7 +129,6 @@ def _check_activation(activation: object, task: str) -> None:
     accepted = ("auto", TASKS[task])
     if activation is None or activation in accepted:
         return
-    # it also can give nothing below 0, which probabilities do not need and numbers may
     dead = " Where relu gives 0 it has no gradient, so an output that is wrongly 0 would stay there."
     reason = dead if activation == "relu" else ""
     raise ConfigError(
