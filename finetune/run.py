@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import zoo.blocks  # noqa: F401  registers the layers that saved models of the zoo may hold
 from finetune.config import FinetuneConfig, make_config
 from finetune.data import load
 from finetune.data.batches import ahead

@@ -68,8 +68,22 @@ def test_only_public_keras_is_used(path):
     "name",
     [
         *("zoo", "zoo.errors", "zoo.atomic", "zoo.spec", "zoo.registry", "zoo.weights.sources"),
-        *("zoo.families.efficientnet_lite.table", "zoo.families.efficientnet_lite.names"),
-        *("finetune", "finetune.config", "finetune.config_file", "finetune.run_dir", "finetune.decide", "finetune.cli", "finetune.cli_models", "finetune.cli_parts"),
+        *(
+            f"zoo.families.{f}.{part}"
+            for f in ("resnet", "densenet", "efficientnet_lite")
+            for part in ("table", "names")
+        ),
+        *("zoo.families.torchvision", "zoo.weights.download"),
+        *(
+            "finetune",
+            "finetune.config",
+            "finetune.config_file",
+            "finetune.run_dir",
+            "finetune.decide",
+            "finetune.cli",
+            "finetune.cli_models",
+            "finetune.cli_parts",
+        ),
         *("finetune.data.examples", "finetune.data.folder", "finetune.data.split", "tuning", "tuning.cli"),
     ],
 )

@@ -38,7 +38,9 @@ def test_every_setting_is_explained(name):
 @pytest.mark.parametrize("name", [name for name, command in cli.commands.items() if isinstance(command, click.Command)])
 def test_options_in_readme_exist(name):
     """No option is promised that the command lacks."""
-    known = {option for parameter in cli.commands[name].params for option in parameter.opts}
+    command = cli.commands[name]
+    commands = [command, *getattr(command, "commands", {}).values()]
+    known = {option for one in commands for parameter in one.params for option in parameter.opts}
     lines = [line for line in COMMANDS if line.split()[0] == name]
     assert {word for line in lines for word in shlex.split(line) if word.startswith("--")} <= known
 

@@ -97,7 +97,7 @@ class Variant:
         arguments: what the family's builder needs, as plain values.
         dropout: rate before the classifier in the source.
         weights: rows of pretrained weights, the default first.
-        reported_top1: ImageNet-1k top-1 accuracy in percent that the architecture's authors report.
+        reported_top1: ImageNet-1k top-1 accuracy in percent, as the family's table says who reports it.
     """
 
     name: str
