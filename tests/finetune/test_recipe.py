@@ -161,6 +161,13 @@ def test_moved_run_still_works(small_run, tmp_path):
     assert moved.metrics == small_run.metrics and isinstance(moved.model, keras.Model)
 
 
+def test_run_directory_inside_the_data_is_refused(pictures, tmp_path):
+    """A run among the class folders would be a class of the next run."""
+    with pytest.raises(ConfigError, match="inside the data"):
+        fit(pictures, pictures, "runs/first", cache_dir=tmp_path / "cache")
+    assert not (pictures / "runs").exists()
+
+
 def test_missing_data_is_a_config_error():
     """Without data there is nothing to do."""
     with pytest.raises(ConfigError, match="data is missing"):

@@ -77,6 +77,7 @@ def test_mean_over_steps_replaces_flatten():
         {"filters": (2, 2), "padding": "valid"},
         {"filters": (2, 2), "padding": "valid", "strides": 2, "pooling": "none"},
         {"filters": (2, 2), "kernel_size": 5, "pool_size": 3, "pooling": "average"},
+        {"filters": (2, 2), "strides": 3},
     ],
 )
 def test_refuses_exactly_what_keras_cannot_build(side, options, monkeypatch):

@@ -117,9 +117,11 @@ def _call(operation: keras.Operation, args: tuple, kwargs: dict) -> object:
     joins = {"Add": keras.layers.Add, "Multiply": keras.layers.Multiply}.get(type(operation).__name__)
     if joins is None or isinstance(operation, keras.Layer):
         return operation(*args, **kwargs)
-    tensor, other = args
+    tensor, other = args if isinstance(args[0], keras.KerasTensor) else args[::-1]
     if isinstance(other, keras.KerasTensor):
         return joins(name=operation.name)([tensor, other])
+    if not isinstance(other, int | float):
+        return operation(*args, **kwargs)
     scale, offset = (1.0, other) if joins is keras.layers.Add else (other, 0.0)
     return keras.layers.Rescaling(scale, offset, name=operation.name)(tensor)
 

@@ -29,11 +29,23 @@ def build(x: keras.KerasTensor, *, preset: str, stem: str = "standard") -> keras
     """
     if stem != "standard":
         raise ConfigError(f"stem={stem!r} is not to be had with hub:{preset}: its stem is KerasHub's own; leave it out")
-    return copy_onto(x, load_backbone(preset, tuple(x.shape[1:]), weights=False))
+    return apply_preset(x, preset, weights=False)
+
+
+def apply_preset(x: keras.KerasTensor, preset: str, *, weights: bool) -> keras.KerasTensor:
+    """Apply copies of a preset's layers, with its weights or with random ones; see `build`."""
+    backbone = load_backbone(preset, tuple(x.shape[1:]), weights=weights)
+    try:
+        return copy_onto(x, backbone, weights=weights)
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"hub:{preset} has layers that cannot be made again from their configuration, so no model with them "
+            f"could be saved: {_first_line(error)}"
+        ) from error
 
 
 def load_backbone(preset: str, input_shape: tuple[int, int, int], *, weights: bool) -> keras.Model:
-    """Return a preset's backbone as KerasHub builds it.
+    """Return a preset's backbone as KerasHub builds it, up to its last feature map.
 
     Args:
         preset: name or folder.
@@ -50,13 +62,15 @@ def load_backbone(preset: str, input_shape: tuple[int, int, int], *, weights: bo
     except (ValueError, OSError, TypeError, KeyError) as error:
         raise ModelFileError(f"hub:{preset} cannot be loaded by KerasHub: {_first_line(error)}") from error
     outputs = keras.tree.flatten(backbone.output)
-    if len(outputs) != 1 or len(outputs[0].shape) != 4 or len(backbone.inputs) != 1:
+    if len(backbone.inputs) != 1 or any(len(output.shape) != 4 for output in outputs):
         shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
         raise ModelFileError(
-            f"hub:{preset} gives {shapes} instead of one feature map (batch, height, width, channels) for a picture; "
+            f"hub:{preset} gives {shapes} instead of a feature map (batch, height, width, channels) for a picture; "
             f"take a convolutional backbone such as hub:resnet_50_imagenet"
         )
-    return backbone
+    # some give the maps of all their stages
+    last = min(outputs, key=lambda output: output.shape[1]) if len(outputs) > 1 else outputs[0]
+    return keras.Model(backbone.inputs, last)
 
 
 def keras_hub() -> ModuleType:

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from zoo.errors import ModelFileError
-from zoo.families.applications.build import copy_onto
-from zoo.families.hub.build import keras_hub, load_backbone
+from zoo.families.hub.build import apply_preset, keras_hub, load_backbone
 from zoo.families.hub.table import PREFIX
 from zoo.spec import Preprocessing, Variant
 from zoo.weights.load import Pretrained
@@ -54,9 +53,8 @@ def read_preset(variant: Variant) -> Pretrained:
         ModelFileError: keras-hub is missing, or the preset cannot be read.
     """
     preset = variant.arguments["preset"]
-    shape = _shape(variant.preprocessing)
-    inputs = keras.Input(shape)
-    model = keras.Model(inputs, copy_onto(inputs, load_backbone(preset, shape, weights=True), weights=True))
+    inputs = keras.Input(_shape(variant.preprocessing))
+    model = keras.Model(inputs, apply_preset(inputs, preset, weights=True))
     arrays = {name: np.asarray(variable, "float32") for name, variable in named_weights(model).items()}
     digest = hashlib.sha256()
     for name, array in arrays.items():
