@@ -98,7 +98,7 @@ def verify(pattern: str, cache_dir: str, as_json: bool) -> None:
 
 
 def _describe(name: str, plot: Path | None, as_json: bool) -> None:
-    description, drawing = load("zoo.factory").describe(name), load("zoo.describe_plot")
+    description, drawing = load("zoo.factory").describe(name), load("zoo.description_plot")
     if plot:
         write_atomic(plot, drawing.plot(description))
     print_result(description.as_json() if as_json else drawing.table(description))

@@ -122,3 +122,11 @@ def test_packages_import_without_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("package", ["zoo", "finetune"])
+def test_no_module_hides_a_public_name(package):
+    """A submodule sets an attribute of its name on the package, so it must not be named like a public function."""
+    code = f"import {package}; print(*{package}.__all__)"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+    assert not [name for name in names.split() if (ROOT / package / f"{name}.py").exists()]

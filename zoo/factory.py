@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 
 from zoo import registry
-from zoo.describe import Description
-from zoo.describe import describe as describe_model
+from zoo.description import Description
+from zoo.description import describe as describe_model
 from zoo.errors import ConfigError
 from zoo.head import activate, classifier, pool
 from zoo.preprocessing import normalize

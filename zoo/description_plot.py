@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patheffects import withStroke
 
-from zoo.describe import Description, LayerRow
+from zoo.description import Description, LayerRow
 
 INK, SOFT, LINE, BAND = "#1c2733", "#5b6876", "#d5dce3", "#f4f7f9"
 PARAMETERS, MULTIPLY_ADDS, FIELD = "#0b6e99", "#77848f", "#c2571a"

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 import zoo
-from zoo.describe import Description, LayerRow, Window, describe, windows
+from zoo.description import Description, LayerRow, Window, describe, windows
 from zoo.errors import ConfigError
 
 pytestmark = pytest.mark.keras

@@ -12,9 +12,9 @@ from keras import layers
 from matplotlib import pyplot
 from PIL import Image, ImageColor
 
-from zoo import describe_plot
-from zoo.describe import Description, LayerRow, Totals, describe
-from zoo.describe_plot import lines_of, plot, short_number, table
+from zoo import description_plot
+from zoo.description import Description, LayerRow, Totals, describe
+from zoo.description_plot import lines_of, plot, short_number, table
 
 pytestmark = pytest.mark.keras
 HOSTILE = ["\x1b[31m", "$\\frac{$", "猫", "a\nb", "\ud800", "\u202e", "<b>", "n" * 300]
@@ -43,8 +43,8 @@ def places(png: bytes, colour: str) -> np.ndarray:
 def bar_lengths(png: bytes, colour: str, count: int) -> list[int]:
     """Return the pixels of each bar's middle, from the top of `count` lines down."""
     picture = (pixels(png) == ImageColor.getrgb(colour)).all(axis=-1)
-    bottom = picture.shape[0] - describe_plot.BOTTOM * describe_plot.DPI
-    height = describe_plot.ROW * describe_plot.DPI
+    bottom = picture.shape[0] - description_plot.BOTTOM * description_plot.DPI
+    height = description_plot.ROW * description_plot.DPI
     return [int(picture[round(bottom - (count - i - 0.5) * height)].sum()) for i in range(count)]
 
 
@@ -165,7 +165,7 @@ def test_bars_are_as_long_as_their_values(key, colour):
     """Each bar is in proportion to the longest, nothing has none, and top is first."""
     rows = [replace(ROW, **{key: value}) for value in (200, 0, 800, 400, None)]
     rows[-1] = replace(rows[-1], parameters=0)
-    lengths = bar_lengths(plot(described(rows)), getattr(describe_plot, colour), 5)
+    lengths = bar_lengths(plot(described(rows)), getattr(description_plot, colour), 5)
     assert lengths[1] == lengths[4] == 0
     assert [length / lengths[2] for length in lengths] == pytest.approx([0.25, 0, 1, 0.5, 0], abs=0.02)
 
@@ -174,24 +174,26 @@ def test_receptive_field_grows_downwards():
     """The line goes from the first layer's field at the upper left to the last one's at the lower right."""
     fields = (1, 20, 40, 60, 80)
     rows = [replace(ROW, receptive_field=(field, 1), output_shape=(60, 10, 3)) for field in fields]
-    found = places(plot(described(rows)), describe_plot.FIELD)
+    found = places(plot(described(rows)), description_plot.FIELD)
     height, width = found[:, 0], found[:, 1]
     assert np.corrcoef(height, width)[0, 1] > 0.98
-    assert np.ptp(height) == pytest.approx(4 * describe_plot.ROW * describe_plot.DPI, abs=12)  # and a point's size
+    assert np.ptp(height) == pytest.approx(
+        4 * description_plot.ROW * description_plot.DPI, abs=12
+    )  # and a point's size
 
 
 def test_model_without_places_has_no_panel_for_fields():
     """Two panels are enough for a model of dense layers, and nothing is drawn in the field's colour."""
     flat, spatial = plot(described([FLAT] * 3)), plot(described([ROW] * 3))
     wider = pixels(spatial).shape[1] - pixels(flat).shape[1]
-    assert wider == pytest.approx((describe_plot.PANEL + describe_plot.GAP) * describe_plot.DPI, abs=40)
-    assert len(places(flat, describe_plot.FIELD)) == 0 < len(places(spatial, describe_plot.FIELD))
+    assert wider == pytest.approx((description_plot.PANEL + description_plot.GAP) * description_plot.DPI, abs=40)
+    assert len(places(flat, description_plot.FIELD)) == 0 < len(places(spatial, description_plot.FIELD))
 
 
 def test_picture_grows_by_a_line_for_each_layer():
     """Lines keep their height, so that five layers are as legible as forty."""
     heights = [pixels(plot(described([ROW] * count))).shape[0] for count in (5, 40)]
-    assert heights[1] - heights[0] == pytest.approx(35 * describe_plot.ROW * describe_plot.DPI, abs=1)
+    assert heights[1] - heights[0] == pytest.approx(35 * description_plot.ROW * description_plot.DPI, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +208,9 @@ def test_picture_shows(field, changed):
 def test_input_is_marked_when_the_field_comes_near():
     """The picture's side is a line among the fields, unless it is far beyond them."""
     near, far = ([replace(ROW, output_shape=(side, side, 3))] * 3 for side in (8, 100))
-    panel = slice(-round(describe_plot.PANEL * describe_plot.DPI), None)
+    panel = slice(-round(description_plot.PANEL * description_plot.DPI), None)
     marked = [
-        (pixels(plot(described(rows)))[:, panel] == ImageColor.getrgb(describe_plot.SOFT)).all(axis=-1).sum()
+        (pixels(plot(described(rows)))[:, panel] == ImageColor.getrgb(description_plot.SOFT)).all(axis=-1).sum()
         for rows in (near, far)
     ]
     assert marked[0] > 0 == marked[1]
