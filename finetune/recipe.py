@@ -75,7 +75,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
     config, decisions = decide.resolve(config, counts)
     path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), Path(examples.root).name)
     if path.absolute().is_relative_to(examples.root):
-        raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it; move it out")
+        raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
 
     with RunDir.claim(path, overwrite=overwrite) as run_dir:
         # Data: every file is checked, then dealt to three sides.

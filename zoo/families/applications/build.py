@@ -5,7 +5,7 @@ A plain call of `keras.applications.X(input_tensor=x)` falls short of what the z
 - Layers without a name of their own are numbered through the process ("conv2d_7"), so names depend on what was built
   before. Copies get the numbers of a fresh process.
 - EfficientNet computes something else for `weights="imagenet"` than for other weights, since a compensating layer goes
-  in. All of Keras' own Rescaling and Normalization is left out here; the row says what the pixels must become.
+  in. All of Keras' own Rescaling and Normalization is left out here: the row says what pixels become.
 - ConvNeXt nests Sequential models. Their layers are copied one by one.
 - Sums written as `a + b` are operations that `get_layer` does not find. They become layers.
 """
@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 
 import keras
 
@@ -52,7 +53,10 @@ def build(
         )
     pictures = keras.Input(x.shape[1:])
     pictures = keras.ops.flip(pictures, axis=-1) if channel_order == "bgr" and x.shape[-1] == 3 else pictures
-    model = getattr(keras.applications, function)(include_top=False, weights=None, input_tensor=pictures)
+    make = getattr(keras.applications, function)
+    # where Keras lets it be left out, for what it puts in may be for three channels only
+    options = {"include_preprocessing": False} if "include_preprocessing" in signature(make).parameters else {}
+    model = make(include_top=False, weights=None, input_tensor=pictures, **options)
     return copy_onto(x, model, leave_out=(keras.layers.Rescaling, keras.layers.Normalization))
 
 

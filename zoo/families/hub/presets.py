@@ -89,9 +89,8 @@ def _preprocessing(preset: str) -> Preprocessing:
     except (ValueError, OSError, TypeError, KeyError):
         # also where there is no such preset at all, which load_backbone says better
         return _PIXELS
-    scale, offset = (
-        np.broadcast_to(value, 3).astype(float) for value in (converter.scale or 1.0, converter.offset or 0.0)
-    )
+    scale = np.broadcast_to(1.0 if converter.scale is None else converter.scale, 3).astype(float)
+    offset = np.broadcast_to(0.0 if converter.offset is None else converter.offset, 3).astype(float)
     size = min(converter.image_size or (_IMAGE_SIZE,))
     interpolation = converter.interpolation if converter.interpolation in ("bilinear", "bicubic") else "bicubic"
     mean, std = -offset / scale, 1 / scale
