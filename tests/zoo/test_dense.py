@@ -92,3 +92,9 @@ def test_regressions_refuse_the_impossible(build):
     """Counts, shapes and outputs are checked in the small ones too."""
     with pytest.raises(ConfigError, match=r"(num_outputs|num_classes|output_activation|input_shape) must be"):
         build()
+
+
+def test_impossible_axis_brings_no_hint_about_the_batch():
+    """A shape that is not the batch's, only wrong, is not mistaken for one."""
+    with pytest.raises(ConfigError, match=r"received \(4, 0\)\.$"):
+        mlp((4, 0), num_classes=3)

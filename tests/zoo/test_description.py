@@ -208,12 +208,21 @@ def test_weights_without_a_rule_are_named_as_uncounted(layer):
 
 
 def test_products_without_weights_are_uncounted_and_end_the_field():
-    """Attention and products of tensors multiply much without having a weight."""
+    """Products of tensors multiply much without having a weight, and mix places."""
     x = keras.Input((6, 6))
-    product = keras.ops.matmul(x, x)
-    rows = describe(keras.Model(x, [layers.Attention()([x, x]), layers.Dot(1)([x, x]), product])).rows[1:]
-    assert len(rows) == 3
-    assert {(row.multiply_adds, row.receptive_field) for row in rows} == {(None, None)}
+    rows = describe(keras.Model(x, [layers.Dot(1)([x, x]), keras.ops.matmul(x, x)])).rows[1:]
+    assert [(row.multiply_adds, row.receptive_field) for row in rows] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(
+    "attention", [layers.Attention(), layers.MultiHeadAttention(2, 3), layers.GroupQueryAttention(3, 2, 1)]
+)
+def test_attention_sees_all_at_unknown_cost(attention):
+    """Whatever kind of attention it is, every step looks at every step."""
+    x = keras.Input((6, 6))
+    taken = [[x, x]] if type(attention) is layers.Attention else [x, x]
+    row = describe(keras.Model(x, attention(*taken))).rows[-1]
+    assert (row.multiply_adds, row.receptive_field, row.sees_all) == (None, None, True)
 
 
 FIELDS = {
@@ -281,6 +290,7 @@ def test_local_field_survives_squeeze_and_excitation():
         (IMAGE, [layers.Conv2D(2, 3), layers.GlobalMaxPooling2D()]),
         (IMAGE, [layers.Flatten(), layers.Dense(2)]),
         ((6, 2), [layers.LSTM(3, return_sequences=True)]),
+        ((6, 2), [layers.Bidirectional(layers.LSTM(3, return_sequences=True))]),
         ((6, 2), [layers.Bidirectional(layers.GRU(3)), layers.Dense(2)]),
     ],
 )
@@ -401,6 +411,17 @@ def test_outputs_of_inner_models_keep_apart():
     assert describe(model).totals.parameters == model.count_params()
 
 
+def test_inner_models_take_their_inputs_by_name():
+    """Inputs given as a dictionary go where their names say, in whatever order they stand."""
+    a, b = keras.Input(IMAGE, name="a"), keras.Input(IMAGE, name="b")
+    inner = keras.Model({"a": a, "b": b}, [layers.ReLU(name="of_a")(a), layers.ReLU(name="of_b")(b)], name="inner")
+    x = keras.Input(IMAGE)
+    three, five = (layers.Conv2D(3, kernel, padding="same")(x) for kernel in (3, 5))
+    rows = {row.name: row for row in describe(keras.Model(x, inner({"b": five, "a": three}))).rows}
+    assert rows["inner/of_a"].receptive_field == (3, 3)
+    assert rows["inner/of_b"].receptive_field == (5, 5)
+
+
 def test_inner_model_without_a_graph_is_one_row():
     """A model written as Python code has parameters, and its cost is not known."""
 
@@ -423,6 +444,17 @@ def test_shared_layer_is_counted_once():
     rows = describe(keras.Model(x, [shared(shared(x)), shared(x)])).rows[1:]
     assert [row.name for row in rows] == ["shared", "shared#2", "shared#3"]
     assert [(row.parameters, row.multiply_adds) for row in rows] == [(20, 16), (0, 16), (0, 16)]
+
+
+def test_second_call_stands_after_what_it_takes():
+    """The row of a shared layer's second call comes behind the layer in between, and has its field."""
+    x, shared = keras.Input((20, 3)), layers.Conv1D(3, 3, name="shared")
+    rows = describe(keras.Model(x, shared(layers.MaxPooling1D(2, name="between")(shared(x))))).rows[1:]
+    assert [(row.name, row.receptive_field) for row in rows] == [
+        ("shared", (3,)),
+        ("between", (4,)),
+        ("shared#2", (8,)),
+    ]
 
 
 def test_rows_are_of_this_model_alone():

@@ -160,6 +160,12 @@ def test_many_layers_without_either_share_lines_in_stretches():
     assert lines[1].label == "dense8 …"
 
 
+def test_too_many_stages_do_not_make_too_many_lines():
+    """A model with more than 40 stages is cut into stretches as well."""
+    rows = [replace(ROW, stage=f"stage{i}") for i in range(60)]
+    assert len(lines_of(described(rows))) == 30
+
+
 @pytest.mark.parametrize(("key", "colour"), [("parameters", "PARAMETERS"), ("multiply_adds", "MULTIPLY_ADDS")])
 def test_bars_are_as_long_as_their_values(key, colour):
     """Each bar is in proportion to the longest, nothing has none, and top is first."""

@@ -108,7 +108,7 @@ def shape(value: object, axes: Sequence[str], *, unknown: str | None = None) -> 
 
 
 def _shape_hint(found: tuple, axes: Sequence[str]) -> str:
-    if len(found) == len(axes) + 1 or (found[:1] == (None,) and axes == ("...",)):
+    if found[:1] == (None,) if axes == ("...",) else len(found) == len(axes) + 1:
         return " Leave the batch axis out."
     if len(found) == len(axes) - 1 >= 1:
         return f" With one of {axes[-1]}: ({', '.join(str(size) for size in found)}, 1)."
