@@ -222,6 +222,19 @@ def test_input_is_marked_when_the_field_comes_near():
     assert marked[0] > 0 == marked[1]
 
 
+def test_field_that_stays_is_written_once():
+    """Layers that keep the field of the one before have a point and no number."""
+    top, left = (
+        round(description_plot.TOP * description_plot.DPI),
+        -round(description_plot.PANEL * description_plot.DPI),
+    )
+    ink = []
+    for fields in ((5, 5, 5), (5, 5, 6)):
+        picture = pixels(plot(described([replace(ROW, receptive_field=(field, 1)) for field in fields])))
+        ink.append((picture[top:, left:] == ImageColor.getrgb(description_plot.INK)).all(axis=-1).sum())
+    assert 1.5 * ink[0] < ink[1]
+
+
 def test_any_name_can_be_drawn():
     """No name is too odd for the picture; a warning about a missing letter would fail this test."""
     rows = [replace(ROW, name=name) for name in HOSTILE]

@@ -68,7 +68,7 @@ def test_gif_frames_survive_any_cut(length):
 
 def test_a_png_may_be_followed_by_anything():
     """Bytes after the end mark are not the picture's."""
-    signatures.check_png(make.encode(make.pixels()) + b"PK\x03\x04 appended")
+    assert signatures.check_png(make.encode(make.pixels()) + b"PK\x03\x04 appended") is None
 
 
 @pytest.mark.parametrize("kind", [b"IHDR", b"tEXt", b"IDAT", b"IEND"])
