@@ -82,8 +82,9 @@ def fit(
 @cli.command(short_help="Say what pictures show.")
 @_RUN
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_VERBOSE
 @JSON
-def predict(run: Path, paths: tuple[str, ...], as_json: bool) -> None:
+def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> None:
     """Say what each picture PATH shows, by the model of RUN; a folder stands for all pictures in it.
 
     A file that cannot be read is reported and the others are answered; the exit code is then 3.
@@ -91,14 +92,17 @@ def predict(run: Path, paths: tuple[str, ...], as_json: bool) -> None:
     failed = 0
     predictions = []
     files = _files(paths)
-    for prediction in load("finetune.run").Run(run).iterate(files):
-        failed += prediction.error is not None
-        if as_json:
-            predictions.append(prediction.as_json())
-        elif prediction.error:
-            click.echo(f"{prediction.file}: {prediction.error}", err=True)
-        else:
-            click.echo(f"{prediction.file}\t{prediction.class_name}\t{prediction.probability:.4f}")
+    answers = load("finetune.run").Run(run).iterate(files)
+    # answers that scroll by on the terminal are progress enough; a bar would run through them
+    quiet = len(files) == 1 or (sys.stdout.isatty() and not as_json)
+    with load("finetune.progress").Reporter(0 if quiet else verbose).track("predicting", len(files)) as advance:
+        for prediction in answers:
+            advance(1)
+            failed += prediction.error is not None
+            if as_json:
+                predictions.append(prediction.as_json())
+            else:
+                _print_answer(prediction)
     if as_json:
         print_result({"run_dir": str(run), "predictions": predictions})
     if failed:
@@ -124,6 +128,13 @@ def report(run: Path) -> None:
 
 
 cli.add_command(models)
+
+
+def _print_answer(prediction: object) -> None:
+    if prediction.error:
+        click.echo(f"{prediction.file}: {prediction.error}", err=True)
+    else:
+        click.echo(f"{prediction.file}\t{prediction.class_name}\t{prediction.probability:.4f}")
 
 
 def _files(paths: Iterable[str]) -> list[str]:
