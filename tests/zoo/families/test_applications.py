@@ -150,6 +150,15 @@ def test_stages_halve_the_picture(variant, backbone):
     assert backbone.get_layer(stages["stage5"]).output is backbone.output
 
 
+def test_stages_end_behind_their_last_sum(variant, backbone):
+    """No residual block of a stage lies behind the layer that ends it."""
+    for name in stage_layers(variant.arguments["function"]).values():
+        end = backbone.get_layer(name)
+        behind = backbone.layers[backbone.layers.index(end) + 1 :]
+        sums = [layer.name for layer in behind if isinstance(layer, keras.layers.Add)]
+        assert not [name for name in sums if backbone.get_layer(name).output.shape[1] == end.output.shape[1]]
+
+
 @pytest.mark.parametrize("name", rows(("mobilenet_v3_small", "inception_v3")))
 def test_names_do_not_depend_on_what_was_built_before(name):
     """Two builds in one process give the same names in the same order."""

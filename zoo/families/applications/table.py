@@ -13,8 +13,8 @@ has standard deviations where variances belong and is put right by a second laye
 (https://github.com/tensorflow/tensorflow/issues/49930): together (x / 255 - mean) / std. Keras does not say how it
 crops and resizes for its table; the rows follow the evaluations of the models' authors.
 
-There are no rows of weights: Keras publishes its `.h5` files with MD5 sums, which prove nothing about who made a file.
-A file that a user has goes by its path.
+There are no rows of weights: Keras pins most of its `.h5` files by MD5 sums, which do not tell a forged file from a
+true one. A file that a user has goes by its path; `names` says what is in it.
 """
 
 from types import MappingProxyType
