@@ -156,5 +156,6 @@ def _place(output: Output, layers: Sequence[Named], number: Mapping[str, int], n
     at = number.get(output.layer)
     known = 0 if at is None else 1 if layers[at].kind == "InputLayer" else len(layers[at].calls)
     if output.call >= known:
-        raise Refused(f"{shown(name)} refers to call {output.call} of layer {shown(output.layer)}, which is not there")
+        call = f"call {output.call} of the layer {shown(output.layer)}"
+        raise Refused(f"{shown(name)} refers to {call}, which is not there")
     return at, output.call

@@ -11,7 +11,7 @@ Means and standard deviations are those of each module's `preprocess_input` or, 
 that Keras puts into the model. For EfficientNetB0 to B7 they hold for the published weights, whose Normalization layer
 has standard deviations where variances belong and is put right by a second layer
 (https://github.com/tensorflow/tensorflow/issues/49930): together (x / 255 - mean) / std. Keras does not say how it
-crops and resizes for its table; the rows follow the evaluations of the models' authors.
+crops and resizes for its table; the rows follow the evaluations of the models' authors as far as those are known.
 
 There are no rows of weights: Keras pins most of its `.h5` files by MD5 sums, which do not tell a forged file from a
 true one. A file that a user has goes by its path; `names` says what is in it.
