@@ -108,13 +108,10 @@ def flat(structure: object) -> list[Output]:
     return [output for item in items for output in flat(item)]
 
 
-def call_order(layers: Sequence[Named]) -> tuple[list[tuple[int, int]], int]:
+def call_order(layers: Sequence[Named]) -> list[tuple[int, int]]:
     """Return all calls as (number of the layer, number of its call), each after those it needs.
 
     A layer's own calls stay in order, because others refer to them by number.
-
-    Returns:
-        The order, and how many calls at most come after one another.
 
     Raises:
         Refused: a call needs an output that does not exist, or calls need each other.
@@ -126,18 +123,18 @@ def call_order(layers: Sequence[Named]) -> tuple[list[tuple[int, int]], int]:
         for need in needed:
             needed_by.setdefault(need, []).append(call)
     ready = deque(call for call, count in missing.items() if count == 0)
-    depths: dict[tuple[int, int], int] = {}
+    order = []
     while ready:
         call = ready.popleft()
-        depths[call] = 1 + max((depths[need] for need in needs[call]), default=0)
+        order.append(call)
         for user in needed_by.get(call, ()):
             missing[user] -= 1
             if missing[user] == 0:
                 ready.append(user)
-    if len(depths) != len(missing):
+    if len(order) != len(missing):
         stuck = next(layers[at].name for (at, _), count in missing.items() if count)
         raise Refused(f"the calls of its layers go round in a circle, {shown(stuck)} among them")
-    return list(depths), max(depths.values(), default=0)
+    return order
 
 
 def _needs(layers: Sequence[Named]) -> dict[tuple[int, int], set[tuple[int, int]]]:

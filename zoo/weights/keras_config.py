@@ -141,19 +141,16 @@ class _Reader:
         if kind == SEQUENTIAL:
             if layers[0].kind != "InputLayer":
                 raise Refused(f"model {shown(name)} was saved before it knew the shape of its input")
-            check_keras_limit(len(layers), self._limits, "depth", "layers after one another")
             return Network(name, kind, layers, (), None, None, None, calls)
         trainable = config.get("trainable")
         if not isinstance(trainable, bool | None):
             raise Refused(f"model {shown(name)} is trainable: {shown(str(trainable))}; true or false expected")
         inputs, outputs = (_ends(config.get(key), layers, name) for key in ("input_layers", "output_layers"))
         self._refer(len(flat(inputs)) + len(flat(outputs)))
-        order, depth = call_order(layers)
-        check_keras_limit(depth, self._limits, "depth", "calls of layers after one another")
         kinds = {layer.name: layer.kind for layer in layers}
         if any(kinds.get(output.layer) != "InputLayer" for output in flat(inputs)):
             raise Refused(f"model {shown(name)} has an input that is no InputLayer")
-        return Network(name, kind, layers, tuple(order), inputs, outputs, trainable, calls)
+        return Network(name, kind, layers, tuple(call_order(layers)), inputs, outputs, trainable, calls)
 
     def _refer(self, count: int) -> None:
         self._references += count

@@ -68,11 +68,11 @@ def _layer(layer: Layer | Network) -> keras.Layer | keras.Operation:
             return _unpublished(layer.kind, _BESIDE[layer.kind], layer.config)
         if layer.kind.startswith("ops."):
             return _unpublished(layer.kind.removeprefix("ops."), keras.ops.add, layer.config)
-        made = _CLASSES[layer.kind]
-        found = made(**inner, **layer.config) if inner else made.from_config(dict(layer.config))
+        cls = _CLASSES[layer.kind]
+        made = cls(**inner, **layer.config) if inner else cls.from_config(dict(layer.config))
         if layer.build_shape is not None:
-            found.build(layer.build_shape)
-        return found
+            made.build(layer.build_shape)
+        return made
 
 
 def _unpublished(name: str, beside: Callable, config: Mapping[str, object]) -> keras.Layer | keras.Operation:
@@ -102,6 +102,8 @@ def blaming(what: str) -> Iterator[None]:
         yield
     except Refused as error:
         raise Refused(f"{what}: {error.found}", error.remedy) from error
+    except RecursionError as error:
+        raise Refused(f"{what}: its calls come after one another more often than Keras can handle") from error
     except Exception as error:
         text = re.sub(r"\x1b\[\d+m", "", " ".join(str(error).split()))[:200] or type(error).__name__
         raise Refused(f"{what} cannot be built as its config.json describes it: {shown(text, 200)}") from error

@@ -21,7 +21,6 @@ class KerasLimits:
         items: values of one list or one object in config.json.
         layers: layers of a model, those of nested models included, and as many calls of layers.
         references: outputs that calls of layers refer to, and a model's inputs and outputs.
-        depth: calls after one another. Keras handles them by recursion, which Python ends at 1,000.
         normalized_values: numbers that a Normalization layer holds. It makes them while it is built, before the file's
             can be compared.
     """
@@ -33,7 +32,6 @@ class KerasLimits:
     items: int = 10_000
     layers: int = 1_500
     references: int = 5_000
-    depth: int = 900
     normalized_values: int = 2**20
 
 

@@ -264,7 +264,6 @@ def test_impossible_graphs_are_refused(config, reason):
     [
         (KerasLimits(layers=3), "layers of the model: 4; at most 3 accepted"),
         (KerasLimits(references=3), "references to outputs of layers: 4; at most 3 accepted"),
-        (KerasLimits(depth=1), "calls of layers after one another: 2; at most 1 accepted"),
     ],
 )
 def test_limits_are_kept(limits, reason):
@@ -277,9 +276,3 @@ def test_calls_are_counted():
     """Of one layer as of many."""
     config = net(called(dense(), *[[output("in")]] * 1501))
     assert "calls of layers: 1501; at most 1500 accepted" in refusal(config)
-
-
-def test_long_chains_are_refused():
-    """Keras would end in a RecursionError."""
-    layers = [entry("ReLU", f"relu{number}") for number in range(1000)]
-    assert "layers after one another: 1001; at most 900 accepted" in refusal(sequential(input_layer(2), *layers))
