@@ -28,6 +28,7 @@ from finetune.training.fit import fit_head
 from finetune.transfer import trunk as trunks
 from finetune.transfer.features import Features, trunk_features
 from zoo.errors import ConfigError
+from zoo.weights.sources import file_sha256
 
 
 def fit(
@@ -127,6 +128,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         with run_dir.model_to_write() as temporary:
             model.save(temporary)
         described = _describe_model(config, model, trunk, head, examples)
+        described["model_sha256"] = file_sha256(run_dir.model_path)
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(history)
         run_dir.write_json("metrics", metrics | {"seconds": seconds, "peak_rss_bytes": _peak_rss_bytes()})

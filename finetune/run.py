@@ -1,6 +1,5 @@
 """A finished run: what it found out, its model, and what can be asked of it."""
 
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -9,7 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import zoo.blocks  # noqa: F401  registers the layers that saved models of the zoo may hold
 from finetune.config import FinetuneConfig, make_config
 from finetune.data import load
 from finetune.data.batches import ahead
@@ -21,8 +19,10 @@ from finetune.progress import Reporter
 from finetune.report.write import write_report
 from finetune.run_dir import RunDir
 from finetune.transfer.trunk import forward
-from zoo.errors import DataError, ImageError, ModelFileError, RunStateError
+from zoo.errors import DataError, ImageError, RunStateError
+from zoo.model_card import ModelCard, parse_card
 from zoo.spec import Preprocessing
+from zoo.weights.run_model import load_run_model
 
 
 @dataclass(frozen=True)
@@ -79,34 +79,22 @@ class Run:
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the model's outputs."""
-        return tuple(self._card["class_names"])
+        return self._card.class_names
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """How a picture must be prepared for the model."""
-        return Preprocessing(**self._card["preprocessing"])
+        return self._card.preprocessing
 
     @cached_property
     def model(self) -> keras.Model:
         """The model: RGB (batch, image_size, image_size, 3) in [0, 255] to probabilities (batch, classes).
 
         Raises:
-            ModelFileError: model.keras is missing, damaged, or not this run's.
+            ModelFileError: model.keras is missing, damaged, unsafe, or not the one that model.json describes.
+            RunStateError: model.json is missing or damaged.
         """
-        path = RunDir(self.path).model_path
-        if not path.is_file():
-            raise ModelFileError(f"{path}: missing; start the run again with --overwrite")
-        if not zipfile.is_zipfile(path):
-            raise ModelFileError(f"{path}: not a .keras file (damaged or cut, {path.stat().st_size:,} bytes)")
-        try:
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise ModelFileError(f"{path}: cannot be loaded ({str(error).splitlines()[0]:.200})") from error
-        if model.output_shape[-1] != len(self.class_names):
-            raise ModelFileError(
-                f"{path}: has {model.output_shape[-1]} outputs, but model.json names {len(self.class_names)} classes"
-            )
-        return model
+        return load_run_model(RunDir(self.path).model_path, self._card)
 
     def predict(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> list[Prediction]:
         """Answer for each file, in order; a file that cannot be read gets an error instead of an answer.
@@ -184,8 +172,8 @@ class Run:
         return RunDir(self.path).report_path
 
     @cached_property
-    def _card(self) -> dict:
-        return RunDir(self.path).read_json("model")
+    def _card(self) -> ModelCard:
+        return parse_card(RunDir(self.path).read_json("model"), RunDir(self.path).card_path)
 
     def _answer(self, file: str, output: np.ndarray) -> Prediction:
         best = int(output.argmax())

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from zoo.atomic import atomic_path, write_atomic
 from zoo.errors import LockedError, ResourceError, RunStateError
+from zoo.model_card import CARD_FILE, MODEL_FILE
 
-_FILES = ("config.json", "environment.json", "data.json", "model.json", "history.csv", "metrics.json", "mistakes.json")
-_OTHERS = ("model.keras", "report.html", "DONE")
+_FILES = ("config.json", "environment.json", "data.json", CARD_FILE, "history.csv", "metrics.json", "mistakes.json")
+_OTHERS = (MODEL_FILE, "report.html", "DONE")
 _PLOTS = "plots"
 _LOCK = "LOCK"
 
@@ -121,13 +122,18 @@ class RunDir:
     @contextmanager
     def model_to_write(self) -> Iterator[Path]:
         """Yield the path to save the model at; it becomes model.keras when the block ends well."""
-        with self._full_disk_explained("model.keras"), atomic_path(self.model_path) as temporary:
+        with self._full_disk_explained(MODEL_FILE), atomic_path(self.model_path) as temporary:
             yield temporary
 
     @property
     def model_path(self) -> Path:
         """Path of model.keras."""
-        return self.path / "model.keras"
+        return self.path / MODEL_FILE
+
+    @property
+    def card_path(self) -> Path:
+        """Path of model.json."""
+        return self.path / CARD_FILE
 
     @property
     def report_path(self) -> Path:

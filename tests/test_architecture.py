@@ -67,7 +67,7 @@ def test_only_public_keras_is_used(path):
 @pytest.mark.parametrize(
     "name",
     [
-        *("zoo", "zoo.errors", "zoo.atomic", "zoo.spec", "zoo.registry", "zoo.weights.sources"),
+        *("zoo", "zoo.errors", "zoo.atomic", "zoo.spec", "zoo.model_card", "zoo.registry", "zoo.weights.sources"),
         *(
             f"zoo.families.{f}.{part}"
             for f in ("resnet", "densenet", "efficientnet_lite")

@@ -4,6 +4,8 @@ import keras
 
 from zoo.spec import Preprocessing
 
+NORMALIZATION_LAYER = "preprocessing"
+
 
 def normalize(x: keras.KerasTensor, preprocessing: Preprocessing) -> keras.KerasTensor:
     """Return `(x - mean) / std` per channel.
@@ -16,7 +18,7 @@ def normalize(x: keras.KerasTensor, preprocessing: Preprocessing) -> keras.Keras
     channels = x.shape[-1]
     mean, std = (_for_channels(values, channels) for values in (preprocessing.mean, preprocessing.std))
     # Keras' layer takes the variance, the square of what papers print.
-    return keras.layers.Normalization(mean=mean, variance=[s**2 for s in std], name="preprocessing")(x)
+    return keras.layers.Normalization(mean=mean, variance=[s**2 for s in std], name=NORMALIZATION_LAYER)(x)
 
 
 def _for_channels(values: tuple[float, float, float], channels: int) -> list[float]:

@@ -1,5 +1,6 @@
 """What can be asked of a finished run."""
 
+import hashlib
 import shutil
 
 import numpy as np
@@ -9,7 +10,7 @@ from small_pictures import make_pictures
 
 import finetune
 from finetune.run_dir import RunDir
-from zoo.errors import DataError, ModelFileError
+from zoo.errors import DataError, ModelFileError, RunStateError
 
 pytestmark = pytest.mark.keras
 
@@ -64,25 +65,80 @@ def test_unknown_class_is_refused(small_run, tmp_path):
         small_run.evaluate(tmp_path / "new")
 
 
+@pytest.fixture
+def run_copy(small_run, tmp_path):
+    """A copy of the finished run, to damage."""
+    shutil.copytree(small_run.path, tmp_path / "run")
+    return RunDir(tmp_path / "run")
+
+
+def change_card(run, **fields):
+    """Write other fields into a run's model.json."""
+    run.write_json("model", run.read_json("model") | fields)
+
+
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "missing"), (b"", "not a .keras file"), (b"<html>", "not a .keras file")]
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        (b"", "is empty"),
+        (b"<html>", "is an HTML or XML page"),
+        (b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
+    ],
 )
-def test_damaged_model_is_a_model_file_error(small_run, tmp_path, content, message):
-    """A model file that is gone, empty or something else is named with the remedy."""
-    shutil.copytree(small_run.path, tmp_path / "run")
-    path = RunDir(tmp_path / "run").model_path
-    path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(ModelFileError, match=message):
-        _ = finetune.Run(tmp_path / "run").model
+def test_damaged_model_is_a_model_file_error(run_copy, content, message):
+    """A model file that is gone, empty or something else is named, each in its own words."""
+    run_copy.model_path.unlink() if content is None else run_copy.model_path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=f"model.keras: .*{message}"):
+        _ = finetune.Run(run_copy.path).model
 
 
-def test_truncated_model_is_a_model_file_error(small_run, tmp_path):
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99, 0.9999])
+def test_truncated_model_is_a_model_file_error(run_copy, share):
     """A model file that was cut is refused."""
-    shutil.copytree(small_run.path, tmp_path / "run")
-    path = RunDir(tmp_path / "run").model_path
-    path.write_bytes(path.read_bytes()[:-1000])
+    content = run_copy.model_path.read_bytes()
+    run_copy.model_path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(ModelFileError, match="model.keras"):
-        _ = finetune.Run(tmp_path / "run").model
+        _ = finetune.Run(run_copy.path).model
+
+
+def test_model_of_another_run_is_refused(run_copy):
+    """A good model of the right shapes that is not the one that was written is refused by its hash."""
+    model = finetune.Run(run_copy.path).model
+    model.get_layer("logits").set_weights([np.zeros_like(array) for array in model.get_layer("logits").get_weights()])
+    model.save(run_copy.model_path)
+    with pytest.raises(ModelFileError, match="not the model that model.json describes: SHA-256 is .*--overwrite"):
+        _ = finetune.Run(run_copy.path).model
+
+
+def test_hash_of_the_model_is_recorded(small_run):
+    """model.json holds the SHA-256 of model.keras."""
+    content = RunDir(small_run.path).model_path.read_bytes()
+    assert RunDir(small_run.path).read_json("model")["model_sha256"] == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"class_names": ["blue", "red"]}, "has 3 outputs, but model.json names 2 classes"),
+        ({"image_size": 64}, r"takes pictures of shape \(32, 32, 3\), but model.json says \(64, 64, 3\)"),
+        ({"mean": [0.0, 0.0, 0.0]}, "normalizes its pictures otherwise"),
+    ],
+)
+def test_card_that_does_not_go_with_the_model_is_refused(run_copy, fields, message):
+    """Another number of classes, another size or normalization of pictures in model.json is noticed."""
+    preprocessing = RunDir(run_copy.path).read_json("model")["preprocessing"]
+    inside = {name: value for name, value in fields.items() if name in preprocessing}
+    change_card(run_copy, **(fields if not inside else {"preprocessing": preprocessing | inside}))
+    with pytest.raises(ModelFileError, match=message):
+        _ = finetune.Run(run_copy.path).model
+
+
+def test_missing_card_is_a_run_state_error(run_copy):
+    """Without model.json nobody knows what the outputs mean."""
+    run_copy.card_path.unlink()
+    with pytest.raises(RunStateError, match=r"model\.json is missing"):
+        _ = finetune.Run(run_copy.path).model
 
 
 def test_report_can_be_made_again(small_run, tmp_path):

@@ -1,0 +1,76 @@
+"""The model of a run directory, held against what the run says of it."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zoo.errors import ModelFileError
+from zoo.model_card import ModelCard
+from zoo.preprocessing import NORMALIZATION_LAYER
+from zoo.weights.keras_model import load_model
+from zoo.weights.sources import file_sha256
+
+# Mean and standard deviation pass through float32 and a square root on their way into the file and back.
+_TOLERANCE = 1e-4
+_REMEDY = "Put the run's own files back, or start the run again with --overwrite"
+
+
+def load_run_model(path: Path, card: ModelCard) -> keras.Model:
+    """Return a run's model, uncompiled.
+
+    Args:
+        path: of its model.keras.
+        card: what its model.json says.
+
+    Returns:
+        Model from RGB (batch, image_size, image_size, 3) in [0, 255] to probabilities (batch, classes).
+
+    Raises:
+        ModelFileError: the file is missing, damaged, unsafe, or another than the card describes: other bytes than were
+            written, another number of outputs than class names, another size or normalization of pictures.
+    """
+    model = load_model(path)
+    found = file_sha256(path)
+    if card.model_sha256 and found != card.model_sha256:
+        raise ModelFileError(
+            f"{path}: is not the model that model.json describes: SHA-256 is {found}, "
+            f"and {card.model_sha256} was written. {_REMEDY}"
+        )
+    shapes, size = (model.input_shape, model.output_shape), card.preprocessing.image_size
+    if not all(isinstance(shape, tuple) and len(shape) > 1 for shape in shapes):
+        raise ModelFileError(f"{path}: has more than one input or output, and a run's model has one each. {_REMEDY}")
+    if shapes[1][1:] != (len(card.class_names),):
+        raise ModelFileError(
+            f"{path}: has {shapes[1][-1]} outputs, but model.json names {len(card.class_names)} classes. {_REMEDY}"
+        )
+    if shapes[0][1:] != (size, size, 3):
+        raise ModelFileError(
+            f"{path}: takes pictures of shape {shapes[0][1:]}, but model.json says {(size, size, 3)}. {_REMEDY}"
+        )
+    _check_normalization(model, card, path)
+    return model
+
+
+def normalization(model: keras.Model) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return mean and standard deviation that a model of the zoo keeps inside; None where it is no model of the zoo."""
+    layer = next((layer for layer in model.layers if layer.name == NORMALIZATION_LAYER), None)
+    if not isinstance(layer, keras.layers.Normalization) or layer.input_mean is None or layer.invert:
+        return None
+    mean, variance = (np.ravel(value) for value in (layer.input_mean, layer.input_variance))
+    return tuple(float(value) for value in mean), tuple(float(value) ** 0.5 for value in variance)
+
+
+def _check_normalization(model: keras.Model, card: ModelCard, path: Path) -> None:
+    found = normalization(model)
+    said = (card.preprocessing.mean, card.preprocessing.std)
+    if found is None or not np.allclose(found, said, rtol=_TOLERANCE, atol=_TOLERANCE):
+        inside = "none" if found is None else f"mean {_rounded(found[0])}, std {_rounded(found[1])}"
+        raise ModelFileError(
+            f"{path}: normalizes its pictures otherwise ({inside}) than model.json says "
+            f"(mean {_rounded(said[0])}, std {_rounded(said[1])}). {_REMEDY}"
+        )
+
+
+def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(round(value, 3) for value in values)
