@@ -4,7 +4,8 @@
 
 Every mutant is a pure function of (kind, seed, index). Half of the zip mutants are damaged inside the pickle and packed
 again with right checksums, and half of the safetensors mutants inside the header with a right length, so that the
-damage reaches the parsers. A failure prints what to repeat; `--first INDEX --count 1` repeats one.
+damage reaches the parsers; `fuzz_keras_files.py` says how the files of Keras are damaged. Each mutant may take a second
+and 200 MB. A failure prints what to repeat; `--first INDEX --count 1` repeats one. Linux only: memory stands in /proc.
 """
 
 import argparse
@@ -23,12 +24,15 @@ import numpy as np
 import safetensors.numpy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from zoo.errors import ModelFileError  # noqa: E402  the script runs from a checkout too
+import fuzz_keras_files  # noqa: E402  the script runs from a checkout too
+
+from zoo.errors import ModelFileError  # noqa: E402
 from zoo.weights.safetensors_file import read_safetensors  # noqa: E402
 from zoo.weights.torch_file import read_torch_file  # noqa: E402
 
 FIXTURES = Path(__file__).resolve().parents[1] / "tests/zoo/weights/fixtures"
-KINDS = ("legacy", "zip", "safetensors")
+KERAS_KINDS = ("keras", "h5")
+KINDS = ("legacy", "zip", "safetensors", *KERAS_KINDS)
 MOST_BYTES = 200 * 2**20
 # Opcodes of pickle that a mutant gets in place of another byte: the accepted ones and the dangerous ones.
 OPCODES = b"(.0123FIJKLMNPQRSTUVX]abcdeghijlopqrstu}\x80\x81\x82\x85\x86\x87\x88\x89\x8a\x8c\x8d\x92\x93\x94\x95"
@@ -61,33 +65,35 @@ def main() -> None:
 
 def fuzz(kind: str, count: int, seed: int, first: int, most_seconds: float) -> int:
     """Feed `count` mutants of one kind to its reader, print the figures and return how many failed."""
-    seeds = _seeds(kind)
-    read = read_safetensors if kind == "safetensors" else read_torch_file
+    seeds, read = _seeds(kind), _reader(kind)
     outcomes: Counter[str] = Counter()
-    slowest, slowest_index = 0.0, first
+    slowest, slowest_index, most, most_index = 0.0, first, 0, first
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mutant"
         for good in seeds:
             path.write_bytes(good)
             read(path)
-        before = _peak_rss()
         for index in range(first, first + count):
             path.write_bytes(mutant(kind, seeds, seed, index))
+            before = _rss_from_now()
             start = time.perf_counter()
-            outcome = _outcome(read, path)
+            outcome = _outcome(kind, read, path)
             seconds = time.perf_counter() - start
+            num_bytes = _peak_rss() - before
             if seconds > slowest:
                 slowest, slowest_index = seconds, index
-            if seconds > most_seconds or _peak_rss() - before > MOST_BYTES:
+            if num_bytes > most:
+                most, most_index = num_bytes, index
+            if seconds > most_seconds or num_bytes > MOST_BYTES:
                 outcome = "FAILED over the limit of time or memory"
             outcomes[outcome] += 1
             if outcome.startswith("FAILED"):
-                before = max(before, _peak_rss() - MOST_BYTES)
-                print(f"{kind} --seed {seed} --first {index}: {outcome} ({seconds:.2f} s)", file=sys.stderr)
+                print(f"{kind} --seed {seed} --first {index}: {outcome} ({seconds:.2f} s)", file=sys.stderr, flush=True)
     listing = ", ".join(f"{number} {name}" for name, number in outcomes.most_common())
     print(
         f"{kind}: {count} mutants, {listing}; slowest {1000 * slowest:.1f} ms (index {slowest_index}); "
-        f"peak RSS {_peak_rss() / 2**20:.0f} MiB, {(_peak_rss() - before) / 2**20:.0f} MiB of it by the mutants"
+        f"most memory {most / 2**20:.1f} MiB (index {most_index})",
+        flush=True,
     )
     return sum(number for name, number in outcomes.items() if name.startswith("FAILED"))
 
@@ -98,6 +104,8 @@ def mutant(kind: str, seeds: list[bytes], seed: int, index: int) -> bytes:
     good = rng.choice(seeds)
     if rng.random() < 0.5:
         return _damaged(rng, good, seeds)
+    if kind in KERAS_KINDS:
+        return fuzz_keras_files.inside(kind, rng, good, lambda rng, data: _damaged(rng, data, seeds))
     if kind == "zip":
         return _with_pickle(good, lambda pickle: _damaged(rng, pickle, seeds))
     if kind == "safetensors":
@@ -164,7 +172,15 @@ _DAMAGES: tuple[Callable[[random.Random, bytearray, list[bytes]], None], ...] = 
 )
 
 
+def _reader(kind: str) -> Callable[[Path], dict[str, np.ndarray]]:
+    if kind in KERAS_KINDS:
+        return fuzz_keras_files.reader(kind)
+    return read_safetensors if kind == "safetensors" else read_torch_file
+
+
 def _seeds(kind: str) -> list[bytes]:
+    if kind in KERAS_KINDS:
+        return fuzz_keras_files.seeds(kind)
     if kind != "safetensors":
         return [path.read_bytes() for path in sorted(FIXTURES.glob(f"*_{kind}.pth")) if "refused" not in path.name]
     arrays = {
@@ -187,10 +203,12 @@ def _with_pickle(good: bytes, change: Callable[[bytes], bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _outcome(read: Callable[[Path], dict[str, np.ndarray]], path: Path) -> str:
+def _outcome(kind: str, read: Callable[[Path], dict[str, np.ndarray]], path: Path) -> str:
     try:
         for array in read(path).values():
-            array.copy()  # touches every number that the array claims to have
+            array = array.copy()  # touches every number that the array claims to have
+            if kind in KERAS_KINDS and array.dtype.kind == "f" and not np.isfinite(array).all():
+                return "FAILED with numbers that are not finite"
     except ModelFileError as error:
         return "refused" if str(error).startswith(str(path)) else f"FAILED without the file's name: {error}"
     except Exception as error:  # noqa: BLE001  whatever else comes out is what this script is looking for
@@ -198,11 +216,14 @@ def _outcome(read: Callable[[Path], dict[str, np.ndarray]], path: Path) -> str:
     return "read"
 
 
-def _peak_rss() -> int:
-    """Return the most bytes of memory that this process has held; Linux only.
+def _rss_from_now() -> int:
+    """Return the bytes of memory that this process holds, and count its peak anew from here."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _peak_rss()
 
-    The peak of `resource.getrusage` would count the process that started this one, too.
-    """
+
+def _peak_rss() -> int:
+    """Return the most bytes of memory that this process has held."""
     return 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 
 
