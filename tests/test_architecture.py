@@ -70,10 +70,11 @@ def test_only_public_keras_is_used(path):
         *("zoo", "zoo.errors", "zoo.atomic", "zoo.spec", "zoo.model_card", "zoo.registry", "zoo.weights.sources"),
         *(
             f"zoo.families.{f}.{part}"
-            for f in ("resnet", "densenet", "efficientnet_lite")
+            for f in ("resnet", "densenet", "efficientnet_lite", "applications", "hub")
             for part in ("table", "names")
         ),
-        *("zoo.families.torchvision", "zoo.weights.download"),
+        *("zoo.families.torchvision", "zoo.families.resnet.stages", "zoo.families.efficientnet_lite.stages"),
+        *("zoo.weights.download", "zoo.sequential.arguments"),
         *(
             "finetune",
             "finetune.config",

@@ -1,6 +1,7 @@
 """Models by name: the only caller of the families' builders and of the weights."""
 
 import importlib
+import re
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ from zoo import registry
 from zoo.description import Description
 from zoo.description import describe as describe_model
 from zoo.errors import ConfigError
+from zoo.families.applications import table as applications
 from zoo.head import activate, classifier, pool
 from zoo.preprocessing import normalize
 from zoo.spec import Variant
@@ -61,13 +63,15 @@ def create(
     variant = registry.find(name)
     pretrained = _read(variant, weights, stem, cache_dir)
     known_classes = pretrained.num_classes if pretrained else None
+    if num_classes is None and pretrained and known_classes is None:
+        raise ConfigError(f"the weights of {name} hold no classifier that fits; say how many classes: num_classes=10")
     if num_classes is None:
         num_classes = known_classes or 1000
     if num_classes < 1:
         raise ConfigError(f"num_classes must be at least 1; received {num_classes}")
     inputs, features = _features(variant, pretrained, input_shape, stem)
     logits = classifier(pool(features), num_classes, dropout=variant.dropout if dropout is None else dropout)
-    model = keras.Model(inputs, activate(logits, classifier_activation), name=name)
+    model = keras.Model(inputs, activate(logits, classifier_activation), name=_model_name(name))
     if pretrained:
         assign_weights(model, pretrained, head=num_classes == known_classes)
     return model
@@ -92,7 +96,7 @@ def backbone(
     variant = registry.find(name)
     pretrained = _read(variant, weights, stem, cache_dir)
     inputs, features = _features(variant, pretrained, input_shape, stem)
-    model = keras.Model(inputs, features, name=f"{name}_backbone")
+    model = keras.Model(inputs, features, name=f"{_model_name(name)}_backbone")
     if pretrained:
         assign_weights(model, pretrained, head=False)
     return model
@@ -120,19 +124,29 @@ def describe(name: str, input_shape: tuple[int, int, int] | None = None, *, num_
 def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     """Return the last output of each stage, from "stem" to "top", in the order of the graph.
 
-    Works on what `create` and `backbone` give, whose layers are named "stage_rest".
+    Works on what `create` and `backbone` give. Models of keras.applications have "stage1" to "stage5", those of
+    KerasHub, which tell no stages, none.
 
     Example:
         >>> model = backbone("efficientnet_lite0", input_shape=(64, 64, 3), weights=None)
         >>> {name: tensor.shape[1:] for name, tensor in stage_outputs(model).items()}["stage2"]
         (16, 16, 24)
     """
+    variant = applications.BY_NAME.get(model.name.removesuffix("_backbone"))
+    if variant:
+        layers = applications.stage_layers(variant.arguments["function"])
+        return {stage: model.get_layer(layer).output for stage, layer in layers.items()}
     stages = {}
     for layer in model.layers:
         stage = layer.name.partition("_")[0]
         if stage in ("stem", "top") or stage.startswith("stage"):
             stages[stage] = layer.output
     return stages
+
+
+def _model_name(name: str) -> str:
+    # Keras takes no "/" there, and a preset of KerasHub is named by its folder
+    return re.sub(r"\W+", "_", name)
 
 
 def _read(

@@ -1,14 +1,17 @@
 """The explicit list of families, and how a name finds its row."""
 
 import fnmatch
+import importlib
 
 from zoo.errors import ConfigError, nearest
+from zoo.families.applications import table as applications
 from zoo.families.densenet import table as densenet
 from zoo.families.efficientnet_lite import table as efficientnet_lite
+from zoo.families.hub.table import PREFIX
 from zoo.families.resnet import table as resnet
 from zoo.spec import Variant
 
-_FAMILIES = (resnet, densenet, efficientnet_lite)
+_FAMILIES = (resnet, densenet, efficientnet_lite, applications)
 
 _VARIANTS = {variant.name: variant for family in _FAMILIES for variant in family.VARIANTS}
 
@@ -19,6 +22,8 @@ def find(name: str) -> Variant:
     Raises:
         ConfigError: there is no such model; the message names the nearest.
     """
+    if name.startswith(PREFIX):
+        return importlib.import_module("zoo.families.hub.presets").find_preset(name)
     if name not in _VARIANTS:
         hint = nearest(name, _VARIANTS) or f" Known: {', '.join(_VARIANTS)}."
         raise ConfigError(f"unknown model {name!r}.{hint}")

@@ -55,13 +55,26 @@ class Download:
 
 
 @dataclass(frozen=True)
+class FromLibrary:
+    """Weights that a library of models fetches and reads itself, into a cache of its own.
+
+    Attributes:
+        library: name of the library, as a user reads it.
+        cached: how the file's name in Keras' cache begins; "" where the library has another cache.
+    """
+
+    library: str
+    cached: str = ""
+
+
+@dataclass(frozen=True)
 class Weights:
     """One set of pretrained weights.
 
     Attributes:
         tag: full name, "variant.origin".
         sha256: of the file, in hexadecimal: all 64 digits, or as many as its publisher pins; "" where the file is
-            the user's own.
+            the user's own or a library fetches it.
         licence: of the weights, as their publisher states it.
         num_classes: outputs of the original head.
         preprocessing: what the weights were trained with.
@@ -78,7 +91,7 @@ class Weights:
     licence: str
     num_classes: int
     preprocessing: Preprocessing
-    source: PackageFile | Download | None = None
+    source: PackageFile | Download | FromLibrary | None = None
     top1: float | None = None
     naming: str = "torch"
     arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

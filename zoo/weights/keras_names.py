@@ -37,8 +37,8 @@ LAYERS = frozenset(
         )
     ).split()
 )
-# Layers that keras.applications defines for ConvNeXt and InceptionResNetV2, and functions of keras.ops on a model's
-# tensors (MobileNetV3's arithmetic, our turn from RGB to BGR); both in modules that Keras does not publish.
+# Layers that keras.applications defines for ConvNeXt and InceptionResNetV2, and arithmetic on a model's tensors, which
+# MobileNetV3 uses; both in modules that Keras does not publish.
 APPLICATION_LAYERS = frozenset({"LayerScale", "StochasticDepth", "CustomScaleLayer"})
 OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "TrueDivide", "Flip"})
 # Our own: module and registered name.

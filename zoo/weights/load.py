@@ -12,15 +12,15 @@ import safetensors.numpy
 from zoo.atomic import atomic_path
 from zoo.errors import ModelFileError
 from zoo.head import LOGITS_LAYER
-from zoo.spec import Naming, Preprocessing, Variant, Weights
+from zoo.spec import FromLibrary, Naming, Preprocessing, Variant, Weights
 from zoo.weights import sources
 from zoo.weights.convert import Conversion, convert
+from zoo.weights.named import arrays_sha256, named_weights
 from zoo.weights.safetensors_file import read_safetensors
 from zoo.weights.torch_file import read_torch_file
 
 # Part of the name of a converted copy: raised when the conversion changes.
 _CONVERSION = 2
-_STEM_KERNEL = "stem_conv/kernel"
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def read_weights(
     """
     chosen = weights if isinstance(weights, Weights) else sources.choose(variant, weights, cache_dir)
     row = chosen if isinstance(chosen, Weights) else None
+    if row and path is None and isinstance(row.source, FromLibrary) and not sources.imported(row, cache_dir):
+        return _from_library(variant, row)
     path = path or (sources.locate(row, cache_dir) if row else chosen)
     sha256 = sources.file_sha256(path)
     copy = cache_dir / "weights" / f"{variant.name}-{sha256}-{_CONVERSION}.safetensors" if cache_dir and row else None
@@ -87,7 +89,7 @@ def read_weights(
         if all("/" in name for name in state):
             arrays = state
         else:
-            naming, conversion = _best_naming(variant, row, state)
+            naming, conversion = _best_naming(variant, row, path, state)
             if conversion.missing or conversion.extra:
                 faults = (("missing", conversion.missing), ("not known", conversion.extra))
                 raise ModelFileError(f"{path}: does not hold {variant.name}: {_listings(faults)}")
@@ -113,19 +115,15 @@ def assign_weights(model: keras.Model, pretrained: Pretrained, *, head: bool) ->
     Raises:
         ModelFileError: an array is missing, one too many, of another shape, or not finite.
     """
-    targets = {
-        f"{layer.name}/{variable.name}": variable
-        for layer in model.layers
-        for variable in layer.weights
-        if head or layer.name != LOGITS_LAYER
-    }
-    arrays = {
-        name: array for name, array in pretrained.arrays.items() if head or not name.startswith(f"{LOGITS_LAYER}/")
-    }
+    targets, arrays = (
+        {name: value for name, value in values.items() if head or not name.startswith(f"{LOGITS_LAYER}/")}
+        for values in (named_weights(model), pretrained.arrays)
+    )
+    stem = next(name for name in targets if name.endswith("/kernel"))
     channels = model.input_shape[-1]
-    adapted = _STEM_KERNEL in arrays and arrays[_STEM_KERNEL].shape[2] == 3 != channels
+    adapted = stem in arrays and arrays[stem].ndim == 4 and arrays[stem].shape[2] == 3 != channels
     if adapted:
-        arrays[_STEM_KERNEL] = adapt_channels(arrays[_STEM_KERNEL], channels)
+        arrays[stem] = adapt_channels(arrays[stem], channels)
     _check(pretrained.path, arrays, {name: tuple(variable.shape) for name, variable in targets.items()})
     for name, variable in targets.items():
         variable.assign(arrays[name])
@@ -147,10 +145,25 @@ def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
     return (kernel[:, :, np.arange(channels) % 3] * (3 / channels)).astype("float32")
 
 
-def _best_naming(variant: Variant, row: Weights | None, state: Mapping[str, np.ndarray]) -> tuple[str, Conversion]:
+def _from_library(variant: Variant, row: Weights) -> Pretrained:
+    """Return weights that the family's library fetches and reads itself."""
+    read = importlib.import_module(f"zoo.families.{variant.family}.weights").read_published
+    arrays = read(variant, row)
+    sha256, arguments = arrays_sha256(arrays), {**variant.arguments, **row.arguments}
+    return Pretrained(arrays, Path(row.tag), sha256, row.preprocessing, arguments, row.tag)
+
+
+def _best_naming(
+    variant: Variant, row: Weights | None, path: Path, state: Mapping[str, np.ndarray]
+) -> tuple[str, Conversion]:
     """Return the naming (the row's, or the one that explains the file best) and the arrays by our names."""
     namings: dict[str, Naming] = importlib.import_module(f"zoo.families.{variant.family}.names").NAMINGS
     arguments = {**variant.arguments, **(row.arguments if row else {})}
+    if not namings:
+        raise ModelFileError(
+            f"{path}: no publisher's names of arrays in .pth and .safetensors files are known for {variant.name}; "
+            f"take a file that Keras saved"
+        )
     found = {
         name: convert(state, naming, arguments) for name, naming in namings.items() if row is None or name == row.naming
     }

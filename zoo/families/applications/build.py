@@ -20,6 +20,9 @@ import keras
 
 from zoo.errors import ConfigError
 
+# What Keras puts between pixels and network; a row says the same as mean and std.
+PREPARING = (keras.layers.Rescaling, keras.layers.Normalization)
+
 
 def build(
     x: keras.KerasTensor,
@@ -57,7 +60,7 @@ def build(
     # where Keras lets it be left out, for what it puts in may be for three channels only
     options = {"include_preprocessing": False} if "include_preprocessing" in signature(make).parameters else {}
     model = make(include_top=False, weights=None, input_tensor=pictures, **options)
-    return copy_onto(x, model, leave_out=(keras.layers.Rescaling, keras.layers.Normalization))
+    return copy_onto(x, model, leave_out=PREPARING)
 
 
 def copy_onto(
@@ -111,7 +114,7 @@ class _Copies:
             return operation
         name = self.names.get(operation.name, operation.name)
         copy = type(operation).from_config({**operation.get_config(), "name": name})
-        if isinstance(operation, keras.Layer):
+        if isinstance(operation, keras.Layer) and not isinstance(operation, self.leave_out):
             self.pairs.append((operation, copy))
         return copy
 

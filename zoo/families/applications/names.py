@@ -1,8 +1,9 @@
 """Names of arrays in foreign files for the models of keras.applications: none, their layers keep Keras' own names.
 
-Keras' published `.h5` files are matched by order, as Keras does it: the layers with weights of a file and those of our
-graph (`model.layers`) come in one order. Names alone do not do, because automatic names in the files ("conv2d_94")
-depend on what else the process that wrote them had built. The differences:
+Those that Keras publishes come
+through Keras' own reader (`weights`). Files of the user's are matched by order, as Keras does it: the layers with
+weights of a file and those of our graph (`model.layers`) come in one order. Names alone do not do, because automatic
+names in the files ("conv2d_94") depend on what else the process that wrote them had built. The differences:
 
 - EfficientNetB0 to B7: the files begin with the three arrays of a Normalization layer (mean, variance, count). They are
   not part of our graph: the row's mean and std say the same.

@@ -13,13 +13,14 @@ has standard deviations where variances belong and is put right by a second laye
 (https://github.com/tensorflow/tensorflow/issues/49930): together (x / 255 - mean) / std. Keras does not say how it
 crops and resizes for its table; the rows follow the evaluations of the models' authors as far as those are known.
 
-There are no rows of weights: Keras pins most of its `.h5` files by MD5 sums, which do not tell a forged file from a
-true one. A file that a user has goes by its path; `names` says what is in it.
+Weights are those that Keras publishes, ImageNet-1k for all (ConvNeXt and EfficientNetV2 as fine-tuned on it). Keras
+fetches them over https and pins most of them by MD5 sums, so the rows have no SHA-256. Licences are those that
+https://keras.io/api/applications and the authors' repositories state.
 """
 
 from types import MappingProxyType
 
-from zoo.spec import Preprocessing, Variant
+from zoo.spec import FromLibrary, Preprocessing, Variant, Weights
 
 # channel order, mean and standard deviation of red, green, blue
 _PIXELS = {
@@ -31,6 +32,24 @@ _PIXELS = {
 
 # Smallest side in pixels where it is not 32: Keras' own limits.
 _MIN_IMAGE_SIZES = {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
+
+# By how the function's name begins; "" is all others.
+_LICENCES = {"VGG": "CC-BY-4.0", "ConvNeXt": "MIT", "ResNet": "MIT", "": "Apache-2.0"}
+
+# How the names of Keras' files begin, where not as the function's name in small letters.
+_CACHED = {
+    "MobileNetV3Small": "weights_mobilenet_v3_small_224_1.0_float",
+    "MobileNetV3Large": "weights_mobilenet_v3_large_224_1.0_float",
+    "MobileNetV2": "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224",
+    "MobileNet": "mobilenet_1_0_224_tf",
+    "InceptionV3": "inception_v3_weights",
+    "InceptionResNetV2": "inception_resnet_v2_weights",
+    "NASNetMobile": "nasnet_mobile",
+    "NASNetLarge": "nasnet_large",
+    **{f"ResNet{size}{kind}": f"resnet{size}{kind.lower()}_weights" for kind in ("V2", "") for size in (50, 101, 152)},
+    **{f"EfficientNetV2{size}": f"efficientnetv2-{size.lower()}" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")},
+    **{f"ConvNeXt{size}": f"convnext_{size.lower()}" for size in ("Tiny", "Small", "Base", "Large")},
+}
 
 # pixels, interpolation, crop; None is size / (size + 32), as Google's EfficientNets crop
 _SLIM = ("unit", "bicubic", 0.875)
@@ -169,15 +188,30 @@ def _variant(
     if function in _MIN_IMAGE_SIZES:
         arguments["min_image_size"] = _MIN_IMAGE_SIZES[function]
     fraction = round(image_size / (image_size + 32), 4) if crop is None else crop
+    preprocessing = Preprocessing(image_size, mean, std, interpolation, fraction)
+    licence = next(licence for prefix, licence in _LICENCES.items() if function.startswith(prefix))
+    cached = next((file for prefix, file in _CACHED.items() if function.startswith(prefix)), function.lower())
+    weights = Weights(
+        tag=f"{name}.keras",
+        sha256="",
+        licence=licence,
+        num_classes=1000,
+        preprocessing=preprocessing,
+        source=FromLibrary("Keras", cached),
+        top1=top1,
+        naming="keras",
+    )
     return Variant(
         name=name,
         family="applications",
         parameters=parameters,
-        preprocessing=Preprocessing(image_size, mean, std, interpolation, fraction),
+        preprocessing=preprocessing,
         arguments=MappingProxyType(arguments),
         dropout=dropout,
+        weights=(weights,),
         reported_top1=top1,
     )
 
 
 VARIANTS = tuple(_variant(*row) for row in _ROWS)
+BY_NAME = MappingProxyType({variant.name: variant for variant in VARIANTS})

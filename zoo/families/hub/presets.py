@@ -1,19 +1,14 @@
-"""Presets of KerasHub as rows and weights of the zoo."""
+"""Presets of KerasHub as rows of the zoo."""
 
-import hashlib
-import re
-from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 
-import keras
 import numpy as np
 
 from zoo.errors import ModelFileError
-from zoo.families.hub.build import apply_preset, keras_hub, load_backbone
+from zoo.families.hub.build import keras_hub, load_backbone
 from zoo.families.hub.table import PREFIX
-from zoo.spec import Preprocessing, Variant
-from zoo.weights.load import Pretrained
+from zoo.spec import FromLibrary, Preprocessing, Variant, Weights
 
 # For presets that do not say: what most backbones were trained with.
 _IMAGE_SIZE = 224
@@ -33,52 +28,16 @@ def find_preset(name: str) -> Variant:
     """
     preset = str(Path(name.removeprefix(PREFIX)).expanduser()) if "://" not in name else name.removeprefix(PREFIX)
     preprocessing = _preprocessing(preset)
-    backbone = load_backbone(preset, _shape(preprocessing), weights=False)
+    backbone = load_backbone(preset, preset_shape(preprocessing), weights=False)
     trained = sum(variable.shape.num_elements() for variable in backbone.trainable_variables)
     head = (backbone.output.shape[-1] + 1) * 1000
     arguments = MappingProxyType({"preset": preset})
-    return Variant(name, "hub", trained + head, preprocessing, arguments, dropout=0.0)
+    weights = Weights(name, "", "as its publisher states", 0, preprocessing, FromLibrary("keras_hub"))
+    return Variant(name, "hub", trained + head, preprocessing, arguments, dropout=0.0, weights=(weights,))
 
 
-def read_preset(variant: Variant) -> Pretrained:
-    """Return the weights that a preset brings along.
-
-    Args:
-        variant: what `find_preset` gave.
-
-    Returns:
-        Arrays by the names that `named_weights` gives; the SHA-256 is that of the arrays, wherever they came from.
-
-    Raises:
-        ModelFileError: keras-hub is missing, or the preset cannot be read.
-    """
-    preset = variant.arguments["preset"]
-    inputs = keras.Input(_shape(variant.preprocessing))
-    model = keras.Model(inputs, apply_preset(inputs, preset, weights=True))
-    arrays = {name: np.asarray(variable, "float32") for name, variable in named_weights(model).items()}
-    digest = hashlib.sha256()
-    for name, array in arrays.items():
-        digest.update(f"{name} {array.shape} ".encode() + array.tobytes())
-    return Pretrained(arrays, Path(preset), digest.hexdigest(), variant.preprocessing, variant.arguments, variant.name)
-
-
-def named_weights(model: keras.Model) -> dict[str, keras.Variable]:
-    """Return a flat model's weights as "layer/variable", whatever was built before in this process.
-
-    Keras numbers variables without a name through the process, and a layer made of layers may have a name twice: such
-    names lose their number and get their place within the layer instead, "block/kernel", "block/kernel_1".
-    """
-    named = {}
-    for layer in model.layers:
-        seen = Counter()
-        for variable in layer.weights:
-            name = re.sub(r"_\d+$", "", variable.name)
-            named[f"{layer.name}/{name}_{seen[name]}" if seen[name] else f"{layer.name}/{name}"] = variable
-            seen[name] += 1
-    return named
-
-
-def _shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
+def preset_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
+    """Return the shape of the pictures that a preset was made for."""
     return (preprocessing.image_size, preprocessing.image_size, 3)
 
 
