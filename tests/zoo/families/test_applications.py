@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.copying import copy_onto
 from zoo.errors import ConfigError, ModelFileError
-from zoo.families.applications.build import build, copy_onto
+from zoo.families.applications.build import build
 from zoo.families.applications.table import VARIANTS, stage_layers
 from zoo.preprocessing import normalize
 from zoo.spec import Variant

@@ -6,8 +6,9 @@ import sys
 import keras
 import numpy as np
 
+from zoo.copying import copy_onto
 from zoo.errors import ModelFileError
-from zoo.families.applications.build import PREPARING, copy_onto
+from zoo.families.applications.build import PREPARING
 from zoo.head import LOGITS_LAYER
 from zoo.spec import Variant, Weights
 from zoo.weights.named import named_weights

@@ -5,8 +5,8 @@ from types import ModuleType
 
 import keras
 
+from zoo.copying import copy_onto
 from zoo.errors import ConfigError, ModelFileError
-from zoo.families.applications.build import copy_onto
 
 
 def build(x: keras.KerasTensor, *, preset: str, stem: str = "standard") -> keras.KerasTensor:
