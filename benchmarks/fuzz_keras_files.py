@@ -20,7 +20,8 @@ import h5py
 import keras
 import numpy as np
 
-from zoo.weights.keras_arrays import read_keras_arrays
+from zoo.spec import Preprocessing
+from zoo.weights.from_keras_arrays import read_arrays
 from zoo.weights.keras_model import load_model
 
 VALUES = (
@@ -105,11 +106,16 @@ def reader(kind: str) -> Callable[[Path], dict[str, np.ndarray]]:
     if kind == "keras":
         return lambda path: {weight.path: np.asarray(weight) for weight in load_model(path).weights}
     model = network()
-    shapes = {f"{layer.name}/{weight.name}": weight.shape for layer in model.layers for weight in layer.weights}
+    backbone = keras.Model(model.input, model.get_layer("pool").input)
+    shapes = {f"{layer.name}/{weight.name}": weight.shape for layer in backbone.layers for weight in layer.weights}
+    row = Preprocessing(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
     def read(path: Path) -> dict[str, np.ndarray]:
-        arrays = read_keras_arrays(path, model)
-        assert {name: array.shape for name, array in arrays.items()} == shapes, "arrays of other shapes"
+        arrays = read_arrays(path, backbone, row)
+        found = {name: array.shape for name, array in arrays.items()}
+        # the number of classes is the file's to say
+        head = {"logits/kernel": (4, found.get("logits/bias", (0,))[0]), "logits/bias": found.get("logits/bias")}
+        assert found in ({**shapes, **head}, shapes), "arrays of other shapes"
         return arrays
 
     return read

@@ -4,6 +4,8 @@ import keras
 
 POOL_LAYER = "pool"
 LOGITS_LAYER = "logits"
+DROPOUT_LAYER, PROBABILITIES_LAYER = "dropout", "probabilities"
+HEAD_LAYERS = (POOL_LAYER, DROPOUT_LAYER, LOGITS_LAYER, PROBABILITIES_LAYER)
 
 
 def pool(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -22,12 +24,14 @@ def classifier(x: keras.KerasTensor, num_classes: int, *, dropout: float, seed: 
         dropout: rate before the classifier, [0, 1).
         seed: of the initial weights and of dropout; None draws one from Keras' global generator.
     """
-    x = keras.layers.Dropout(dropout, seed=seed, name="dropout")(x)
+    x = keras.layers.Dropout(dropout, seed=seed, name=DROPOUT_LAYER)(x)
     initializer = keras.initializers.GlorotUniform(seed)
     return keras.layers.Dense(num_classes, kernel_initializer=initializer, name=LOGITS_LAYER)(x)
 
 
 def activate(x: keras.KerasTensor, activation: str | None) -> keras.KerasTensor:
     """Return the activation of logits as a layer of its own, or the logits themselves for None."""
+    if not activation:
+        return x
     # float32 whatever the policy: probabilities in half precision do not sum to 1
-    return keras.layers.Activation(activation, dtype="float32", name="probabilities")(x) if activation else x
+    return keras.layers.Activation(activation, dtype="float32", name=PROBABILITIES_LAYER)(x)

@@ -15,10 +15,14 @@ from zoo.head import LOGITS_LAYER
 from zoo.spec import FromLibrary, Naming, Preprocessing, Variant, Weights
 from zoo.weights import sources
 from zoo.weights.convert import Conversion, convert
+from zoo.weights.from_keras_arrays import read_hdf5_weights
+from zoo.weights.from_keras_model import read_keras_model
+from zoo.weights.keras_file import is_hdf5
 from zoo.weights.named import arrays_sha256, named_weights
 from zoo.weights.safetensors_file import read_safetensors
 from zoo.weights.torch_file import read_torch_file
 
+KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 # Part of the name of a converted copy: raised when the conversion changes.
 _CONVERSION = 2
 
@@ -66,8 +70,9 @@ def read_weights(
 
     Args:
         variant: row of the model.
-        weights: "imagenet", a full tag, or the path of a `.pth`, `.pt` or `.safetensors` file with the names of one of
-            the family's namings, or with ours. A row is taken as it is.
+        weights: "imagenet", a full tag, or the path of a file: `.pth`, `.pt` or `.safetensors` with the names of one of
+            the family's namings, or with ours; `.keras` or `.weights.h5` of this model; or `.h5` weights in Keras'
+            older layout, as keras.applications publishes them. A row is taken as it is.
         cache_dir: keeps downloads and converted copies, named by the source's SHA-256; None keeps nothing.
         path: the row's file, where it is known.
 
@@ -81,6 +86,10 @@ def read_weights(
         return _from_library(variant, row)
     path = path or (sources.locate(row, cache_dir) if row else chosen)
     sha256 = sources.file_sha256(path)
+    if path.suffix.lower() in KERAS_SUFFIXES or is_hdf5(path):
+        read = read_keras_model if path.suffix.lower() == ".keras" else read_hdf5_weights
+        found = read(variant, row, path)
+        return Pretrained(found.arrays, path, sha256, found.preprocessing, found.arguments, row.tag if row else None)
     copy = cache_dir / "weights" / f"{variant.name}-{sha256}-{_CONVERSION}.safetensors" if cache_dir and row else None
     if copy and copy.is_file():
         arrays = read_safetensors(copy)

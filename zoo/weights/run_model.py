@@ -7,7 +7,7 @@ import numpy as np
 
 from zoo.errors import ModelFileError
 from zoo.model_card import ModelCard
-from zoo.preprocessing import NORMALIZATION_LAYER
+from zoo.preprocessing import normalization
 from zoo.weights.keras_model import load_model
 from zoo.weights.sources import file_sha256
 
@@ -50,15 +50,6 @@ def load_run_model(path: Path, card: ModelCard) -> keras.Model:
         )
     _check_normalization(model, card, path)
     return model
-
-
-def normalization(model: keras.Model) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Return mean and standard deviation that a model of the zoo keeps inside; None where it is no model of the zoo."""
-    layer = next((layer for layer in model.layers if layer.name == NORMALIZATION_LAYER), None)
-    if not isinstance(layer, keras.layers.Normalization) or layer.input_mean is None or layer.invert:
-        return None
-    mean, variance = (np.ravel(value) for value in (layer.input_mean, layer.input_variance))
-    return tuple(float(value) for value in mean), tuple(float(value) ** 0.5 for value in variance)
 
 
 def _check_normalization(model: keras.Model, card: ModelCard, path: Path) -> None:

@@ -51,6 +51,10 @@ _CACHED = {
     **{f"ConvNeXt{size}": f"convnext_{size.lower()}" for size in ("Tiny", "Small", "Base", "Large")},
 }
 
+# Layers with weights behind the pooled features in Keras' own classifiers, where these are not one plain layer; 0 where
+# a file with them cannot be told from one without, because a layer before pooling has become one behind it.
+_OWN_HEADS = {"VGG": 3, "MobileNetV3": 2, "ConvNeXt": 0}
+
 # pixels, interpolation, crop; None is size / (size + 32), as Google's EfficientNets crop
 _SLIM = ("unit", "bicubic", 0.875)
 _MOBILE = ("unit", "bilinear", 0.875)
@@ -215,3 +219,16 @@ def _variant(
 
 VARIANTS = tuple(_variant(*row) for row in _ROWS)
 BY_NAME = MappingProxyType({variant.name: variant for variant in VARIANTS})
+
+
+def own_head(function: str) -> int | None:
+    """Return how many layers with weights Keras' classifier has that is no head of ours; None where it is one.
+
+    Args:
+        function: name of the model's function in keras.applications.
+
+    Example:
+        >>> own_head("VGG16"), own_head("ResNet50")
+        (3, None)
+    """
+    return next((count for prefix, count in _OWN_HEADS.items() if function.startswith(prefix)), None)

@@ -9,12 +9,10 @@ import numpy as np
 from zoo.copying import copy_onto
 from zoo.errors import ModelFileError
 from zoo.families.applications.build import PREPARING
+from zoo.families.applications.table import own_head
 from zoo.head import LOGITS_LAYER
 from zoo.spec import Variant, Weights
 from zoo.weights.named import named_weights
-
-# Below the pooled features these have more than one plain layer, so their classifier is no head of ours.
-_OTHER_HEADS = ("VGG", "MobileNetV3", "ConvNeXt")
 
 
 def read_published(variant: Variant, row: Weights) -> dict[str, np.ndarray]:
@@ -33,7 +31,7 @@ def read_published(variant: Variant, row: Weights) -> dict[str, np.ndarray]:
         ModelFileError: the file is not here and cannot be fetched.
     """
     function = variant.arguments["function"]
-    head = not function.startswith(_OTHER_HEADS)
+    head = own_head(function) is None
     shape = (variant.preprocessing.image_size, variant.preprocessing.image_size, 3)
     try:
         # Keras shows its progress on stdout, where results belong
