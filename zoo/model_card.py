@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from zoo.errors import RunStateError
-from zoo.spec import Preprocessing
+from zoo.spec import RESIZE_MODES, Preprocessing
 
 MODEL_FILE, CARD_FILE = "model.keras", "model.json"
 _FORMAT = 1
@@ -77,8 +77,10 @@ def parse_card(values: object, path: Path) -> ModelCard:
 
 def _preprocessing(values: object, path: Path) -> Preprocessing:
     known = {field.name for field in fields(Preprocessing)}
-    if not isinstance(values, dict) or set(values) != known:
+    # Runs from before there was a choice say nothing of it; they cropped.
+    if not isinstance(values, dict) or set(values) | {"resize"} != known:
         raise RunStateError(f"{path}: preprocessing must have the fields {', '.join(sorted(known))}. {_REMEDY}")
+    values = {"resize": "crop"} | values
     size, crop = values["image_size"], values["crop_fraction"]
     good = {
         "image_size": type(size) is int and 1 <= size <= 2**16,
@@ -86,12 +88,13 @@ def _preprocessing(values: object, path: Path) -> Preprocessing:
         "std": _are_numbers(values["std"]) and min(values["std"]) > 0,
         "interpolation": values["interpolation"] in _INTERPOLATIONS,
         "crop_fraction": _are_numbers([crop] * 3) and 0 < crop <= 1,
+        "resize": values["resize"] in RESIZE_MODES,
     }
     for name, fine in good.items():
         if not fine:
             raise RunStateError(f"{path}: preprocessing has {name} = {str(values[name])[:80]!r}. {_REMEDY}")
     mean, std = (tuple(float(number) for number in values[name]) for name in ("mean", "std"))
-    return Preprocessing(size, mean, std, values["interpolation"], float(crop))
+    return Preprocessing(size, mean, std, values["interpolation"], float(crop), values["resize"])
 
 
 def _are_numbers(values: object) -> bool:

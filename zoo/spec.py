@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+RESIZE_MODES = ("crop", "pad", "stretch")
+
 
 @dataclass(frozen=True)
 class Preprocessing:
     """How a picture becomes the network's input.
 
-    Outside the model the one decoder gives RGB, crops a centred square and resizes it to `image_size`; inside the
-    model every channel of that square, float32 in [0, 255], becomes `(x - mean) / std`.
+    Outside the model the one decoder gives RGB and makes a square of `image_size` of it; inside the model every
+    channel of that square, float32 in [0, 255], becomes `(x - mean) / std`.
 
     Attributes:
         image_size: side of the square in pixels.
@@ -18,7 +20,9 @@ class Preprocessing:
         std: divides red, green, blue; a standard deviation, not a variance; in units of [0, 255].
         interpolation: "bicubic" or "bilinear", as Pillow computes them (antialiased).
         crop_fraction: side of the square relative to the shorter side of the picture, (0, 1]. "Resize to 256, crop
-            224" is 224 / 256 = 0.875.
+            224" is 224 / 256 = 0.875. Only "crop" heeds it.
+        resize: "crop" cuts the centred square out, as weights are usually trained; "pad" puts the whole picture
+            between borders of the mean colour; "stretch" resizes the whole picture to the square.
     """
 
     image_size: int
@@ -26,6 +30,7 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: str = "bicubic"
     crop_fraction: float = 1.0
+    resize: str = "crop"
 
 
 @dataclass(frozen=True)

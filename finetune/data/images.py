@@ -30,6 +30,7 @@ from PIL import (
 
 from finetune.data import signatures
 from finetune.data.examples import printable
+from finetune.data.resize import square
 from zoo.errors import ImageError
 from zoo.spec import Preprocessing
 
@@ -41,8 +42,6 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
 
 # Words in what Pillow says of a file that ends too early.
 _CUT_SIGNS = ("truncated", "not enough image data", "end of file", "reached eof")
-
-_INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 # Exif 2.32, table 6: what must be done to the stored picture, by the value of tag 274.
 _TURNS = {
@@ -113,23 +112,6 @@ def open_image(source: str | Path | bytes, limits: ImageLimits = DEFAULT_LIMITS)
         raise
     except _DAMAGE as error:
         raise ImageError(_reason(error, data, limits)) from error
-
-
-def square(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
-    """Cut the centred square out of the picture and resize it in one step.
-
-    Args:
-        image: RGB, of any size.
-        preprocessing: gives the share of the shorter side to keep, the side in pixels and the interpolation.
-
-    Returns:
-        `(image_size, image_size, 3)` uint8.
-    """
-    side = max(1, round(min(image.size) * preprocessing.crop_fraction))
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    size = (preprocessing.image_size, preprocessing.image_size)
-    resample = _INTERPOLATIONS[preprocessing.interpolation]
-    return np.array(image.resize(size, resample, box=(left, top, left + side, top + side)))
 
 
 def read_square(

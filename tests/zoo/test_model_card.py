@@ -41,6 +41,19 @@ def test_card_is_read(tmp_path):
     assert card.preprocessing == Preprocessing(32, (127.0,) * 3, (128.0,) * 3, "bicubic", 1.0)
 
 
+@pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+def test_resize_mode_is_read(mode, tmp_path):
+    """How pictures meet the square is the run's own choice."""
+    card = parse_card(CARD | {"preprocessing": PREPROCESSING | {"resize": mode}}, tmp_path)
+    assert card.preprocessing.resize == mode
+
+
+def test_card_of_an_earlier_run_crops(tmp_path):
+    """A run from before there was a choice cut the middle out."""
+    assert "resize" not in PREPROCESSING
+    assert parse_card(CARD, tmp_path).preprocessing.resize == "crop"
+
+
 def test_card_of_an_earlier_run_has_no_hash(tmp_path):
     """A run from before the hash was recorded can still be opened."""
     assert parse_card({name: CARD[name] for name in CARD if name != "model_sha256"}, tmp_path).model_sha256 is None
@@ -64,6 +77,8 @@ def test_card_of_an_earlier_run_has_no_hash(tmp_path):
         ({"preprocessing": PREPROCESSING | {"std": [1, 1, 0]}}, "std = "),
         ({"preprocessing": PREPROCESSING | {"interpolation": ["bicubic"]}}, "interpolation = "),
         ({"preprocessing": PREPROCESSING | {"crop_fraction": 1.5}}, "crop_fraction = '1.5'"),
+        ({"preprocessing": PREPROCESSING | {"resize": "squash"}}, "resize = 'squash'"),
+        ({"preprocessing": PREPROCESSING | {"resize": ["pad"]}}, "resize = "),
     ],
 )
 def test_impossible_fields_are_named(refuse, change, message):
