@@ -3,30 +3,28 @@
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
 
 from finetune import decide
 from finetune.config import FinetuneConfig, make_config
-from finetune.data import load
-from finetune.data.examples import Examples
-from finetune.data.folder import scan_folder
-from finetune.data.split import SPLITS, Splits
+from finetune.data.split import SPLITS
+from finetune.data.targets import Target
 from finetune.environment import environment
-from finetune.evaluation.evaluate import evaluate_sides
-from finetune.evaluation.mistakes import worst_mistakes
+from finetune.evaluation.sides import evaluate_sides
+from finetune.kinds import pictures
 from finetune.progress import Reporter
 from finetune.report.write import mistake_plot, write_report
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
+from finetune.tasks import TASKS, Scale
 from finetune.training.fit import fit_head
-from finetune.transfer import trunk as trunks
-from finetune.transfer.features import Features, trunk_features
+from finetune.transfer.trunk import head_outputs, join, verify_joined
 from zoo.errors import ConfigError
 from zoo.weights.sources import file_sha256
 
@@ -70,64 +68,66 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
     """Carry out one run: check, split, features, head, join, evaluate, report. Errors are those of `fit`."""
     seconds: dict[str, float] = {}
     if config.data is None:
-        raise ConfigError("data is missing: name a folder of class folders")
-    examples = scan_folder(config.data, drop_empty_classes=config.drop_empty_classes)
-    counts = {name: examples.labels.count(label) for label, name in enumerate(examples.class_names)}
-    config, decisions = decide.resolve(config, counts)
-    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), Path(examples.root).name)
-    if path.absolute().is_relative_to(examples.root):
+        raise ConfigError("data is missing: name a folder of class folders, or a CSV file")
+    kind = kind_of(config)
+    with _timed("read", seconds):
+        source = kind.scan(config)
+    config, decisions = kind.resolve(config, source)
+    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), Path(source.root).stem)
+    if path.absolute().is_relative_to(source.root):
         raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
 
     with RunDir.claim(path, overwrite=overwrite) as run_dir:
-        # Data: every file is checked, then dealt to three sides.
+        # Data: everything is checked, then dealt to three sides.
         with _timed("check", seconds):
-            inspection = load.check_examples(config, examples, reporter)
-        examples = inspection.examples
-        splits = load.split_examples(config, examples)
-        warnings = load.warnings_on(config, inspection, splits)
-        _say_plan(reporter, examples, splits, [*warnings], decisions)
-        config = config.model_copy(update={"data": examples.root, "run_dir": str(run_dir.path)})
+            data = kind.check(config, source, reporter)
+        splits = kind.deal(config, data)
+        warnings = kind.warnings_on(config, data, splits)
+        described_data = kind.describe_data(data, splits, warnings)
+        _say_plan(reporter, kind.NOUN, described_data, decisions)
+        config = config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
+
+        # Trunk: what comes before the head, frozen, run once over all of the data.
+        with _timed("build", seconds):
+            trunk = kind.build_trunk(config, data, splits)
         run_dir.write_json("config", config.model_dump(mode="json"))
         run_dir.write_json("environment", environment())
-        run_dir.write_json("data", load.describe_data(inspection, splits, warnings))
-
-        # Trunk: pretrained and frozen, run once over all of the data.
-        with _timed("build", seconds):
-            trunk = trunks.build_trunk(config)
+        run_dir.write_json("data", described_data)
         with _timed("features", seconds):
-            features = trunk_features(trunk, inspection, config, reporter)
-        _say_features(reporter, features, seconds["features"])
+            features = kind.features(config, trunk, data, reporter)
+        reporter.say(kind.sizes(features, seconds))
 
         # Head: learns on the features, then takes its place on the trunk.
-        labels = np.array(examples.labels, dtype="int32")
-        sides = {name: np.array(getattr(splits, name)) for name in SPLITS}
+        target = kind.target(data)
+        task, sides = TASKS[target.task], {name: np.array(getattr(splits, name)) for name in SPLITS}
+        scale = None if task.activation else Scale.of(target.values[sides["train"]])
         with _timed("train", seconds), reporter.epochs("training the head", config.epochs) as on_epoch:
-            width, num_classes = features.array.shape[1], len(examples.class_names)
-            head = trunks.new_head(width, num_classes, dropout=config.dropout, seed=config.seed)
+            head = kind.new_head(config, features, target)
             history = fit_head(
                 head,
                 features.array,
-                labels,
-                train=sides["train"],
-                validation=sides["validation"],
+                target.values,
+                task=task,
+                sides=sides,
                 config=config,
                 on_epoch=on_epoch,
+                scale=scale,
             )
+            outputs = head_outputs(head, features.array, task, scale)
         with _timed("join", seconds):
-            model = trunks.join(trunk.model, head, dropout=config.dropout)
-            first = next(load.pictures(config, examples, range(len(examples)), trunk.preprocessing))
-            trunks.verify_joined(model, head, first, features.array[: len(first)])
+            model = join(trunk.model, head, task, scale)
+            first, count = kind.first_inputs(config, trunk, data)
+            verify_joined(model, first, outputs[:count], scale)
 
         # Evaluation: the test side is looked at here, once.
         with _timed("evaluate", seconds):
-            probabilities = trunks.probabilities(head, features.array)
-            metrics = evaluate_sides(labels, probabilities, sides, examples.class_names)
-            mistakes = worst_mistakes(examples, splits.test, probabilities, load.image_limits(config))
+            metrics = evaluate_sides(target, outputs, sides, kind.guesses(data, splits))
+            mistakes = kind.mistakes(config, data, splits.test, outputs)
 
         # What stays.
         with run_dir.model_to_write() as temporary:
             model.save(temporary)
-        described = _describe_model(config, model, trunk, head, examples)
+        described = _describe_model(config, model, head, target) | kind.describe_inputs(trunk)
         described["model_sha256"] = file_sha256(run_dir.model_path)
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(history)
@@ -140,36 +140,31 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
     return Run(run_dir.path)
 
 
+def kind_of(config: FinetuneConfig) -> ModuleType:
+    """Return the module that reads the data which a config names."""
+    return pictures
+
+
 def _say_plan(
-    reporter: Reporter, examples: Examples, splits: Splits, warnings: list[str], decisions: list[decide.Decision]
+    reporter: Reporter, noun: str, described: Mapping[str, object], decisions: Sequence[decide.Decision]
 ) -> None:
-    classes, left = len(examples.class_names), len(examples.skipped)
-    sizes = ", ".join(f"{count:,} {name}" for name, count in splits.sizes().items())
-    reporter.say(f"{len(examples):,} pictures in {classes} classes: {sizes}" + (f"; {left} skipped" if left else ""))
-    for line in warnings:
+    sizes = ", ".join(f"{count:,} {name}" for name, count in described["splits"].items())
+    classes = f" in {len(described['class_names'])} classes" if described.get("class_names") else ""
+    skipped = f"; {len(described['skipped'])} skipped" if described["skipped"] else ""
+    reporter.say(f"{described['num_examples']:,} {noun}{classes}: {sizes}{skipped}")
+    for line in described["warnings"]:
         reporter.warn(line)
     for decision in decisions:
         reporter.say(f"  {decision}")
 
 
-def _say_features(reporter: Reporter, features: Features, seconds: float) -> None:
-    rows, computed = len(features.array), len(features.array) - features.reused_rows
-    origin = f"{features.reused_rows:,} of {rows:,} pictures reused from an earlier run" if features.reused_rows else ""
-    rate = f"{computed:,} computed at {computed / seconds:,.0f} a second" if computed else ""
-    reporter.say(f"features: {', '.join(filter(None, (origin, rate)))} ({seconds:.1f} s)")
-
-
-def _describe_model(
-    config: FinetuneConfig, model: keras.Model, trunk: trunks.Trunk, head: keras.Model, examples: Examples
-) -> dict[str, object]:
+def _describe_model(config: FinetuneConfig, model: keras.Model, head: keras.Model, target: Target) -> dict[str, object]:
     return {
         "format": 1,
-        "task": "classification",
+        "task": target.task,
         "name": config.model,
         "weights": config.weights,
-        "weights_sha256": trunk.weights_sha256,
-        "class_names": list(examples.class_names),
-        "preprocessing": asdict(trunk.preprocessing),
+        "class_names": list(target.names),
         "parameters": model.count_params(),
         "trainable_parameters": head.count_params(),
     }

@@ -2,14 +2,19 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import keras
 
 
 def copy_onto(
-    x: keras.KerasTensor, model: keras.Model, *, leave_out: tuple[type, ...] = (), weights: bool = False
+    x: keras.KerasTensor,
+    model: keras.Model,
+    *,
+    leave_out: tuple[type, ...] = (),
+    reserved: Collection[str] = (),
+    weights: bool = False,
 ) -> keras.KerasTensor:
     """Apply copies of a functional model's layers to a tensor, one by one, so that the graph stays flat.
 
@@ -17,14 +22,15 @@ def copy_onto(
         x: takes the place of the model's input.
         model: with one input and one output; models inside it are taken apart as well.
         leave_out: classes of layers that hand on their input instead.
+        reserved: names that no copy may have; "_inner" is added to them.
         weights: whether the copies get the weights of their originals; otherwise they draw their own.
 
     Returns:
         What the model's output becomes.
     """
     # once: Keras walks back along every path there is, of which residual blocks make 2**depth
-    (source,) = keras.utils.get_source_inputs(x)
-    copies = _Copies(source, _fresh_names(model), leave_out)
+    source = keras.utils.get_source_inputs(x)[0]
+    copies = _Copies(source, _fresh_names(model, reserved), leave_out)
     output = copies.onto(x, model)
     if weights:
         for original, copy in copies.pairs:
@@ -78,19 +84,21 @@ def _call(operation: keras.Operation, args: tuple, kwargs: dict) -> object:
     return keras.layers.Rescaling(scale, offset, name=operation.name)(tensor)
 
 
-def _fresh_names(model: keras.Model) -> dict[str, str]:
-    """Return for every automatic name in a model the one it would have in a process that built nothing before."""
+def _fresh_names(model: keras.Model, reserved: Collection[str]) -> dict[str, str]:
+    """Return for every automatic name in a model the one it would have in a process that built nothing before.
+
+    Names that are reserved get another one too.
+    """
     automatic = defaultdict(list)
     for operation in _operations(model):
         prefix, number = re.fullmatch(r"(.+?)(?:_(\d+))?", operation.name).groups()
         # Keras spells the name of the class in snake case
         if prefix.replace("_", "") == type(operation).__name__.lower():
             automatic[prefix].append((int(number or 0), operation.name))
-    return {
-        name: f"{prefix}_{rank}" if rank else prefix
-        for prefix, found in automatic.items()
-        for rank, (_, name) in enumerate(sorted(found))
-    }
+    names = {operation.name: operation.name for operation in _operations(model)}
+    for prefix, found in automatic.items():
+        names |= {name: f"{prefix}_{rank}" if rank else prefix for rank, (_, name) in enumerate(sorted(found))}
+    return {name: f"{fresh}_inner" if fresh in reserved else fresh for name, fresh in names.items()}
 
 
 def _operations(model: keras.Model) -> Iterator[keras.Operation]:

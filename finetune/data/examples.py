@@ -19,34 +19,41 @@ class Examples:
     Attributes:
         root: absolute path of the folder that `files` are relative to.
         files: relative paths as the file system spells them (undecodable bytes as surrogates), sorted.
-        labels: index into `class_names` for each file.
-        class_names: sorted names as the user wrote them.
+        labels: for each file an index into `class_names`; for task "multi_label" a tuple of them, for "regression" a
+            number.
+        class_names: sorted names as the user wrote them; for "regression" the name of the number.
         given_splits: "train", "validation" or "test" for each file where the folders say so; empty when we split.
         skipped: pictures that should have been usable and are not; they count against the limit of bad files.
         left_out: what was never meant as a picture (system files, notes beside the pictures); does not count.
         notes: statements on how the source was read, for the report.
+        task: "classification", "multi_label" or "regression".
+        groups: what belongs together, such as a patient, for each file; empty where nothing was said.
+        weights: how much each file counts in the loss; empty where all count 1.
     """
 
     root: str
     files: tuple[str, ...]
-    labels: tuple[int, ...]
+    labels: tuple[int, ...] | tuple[tuple[int, ...], ...] | tuple[float, ...]
     class_names: tuple[str, ...]
     given_splits: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     left_out: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    task: str = "classification"
+    groups: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
 
     def only(self, indices: Sequence[int]) -> "Examples":
         """Return the same source restricted to `indices`, in their order."""
-        return replace(
-            self,
-            files=tuple(self.files[i] for i in indices),
-            labels=tuple(self.labels[i] for i in indices),
-            given_splits=tuple(self.given_splits[i] for i in indices) if self.given_splits else (),
-        )
+        kept = {
+            name: tuple(values[i] for i in indices) if values else ()
+            for name in ("files", "labels", "given_splits", "groups", "weights")
+            for values in (getattr(self, name),)
+        }
+        return replace(self, **kept)
 
 
 def printable(path: str) -> str:

@@ -1,7 +1,5 @@
 """How good a classifier is: measured with scikit-learn, with the interval that the number of pictures allows."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
@@ -57,29 +55,6 @@ def classification_metrics(
             for name, p, r, f, n in zip(class_names, *scores, strict=True)
         },
         "confusion_matrix": confusion_matrix(labels, predicted, labels=classes).tolist(),
-    }
-
-
-def evaluate_sides(
-    labels: np.ndarray, probabilities: np.ndarray, sides: Mapping[str, np.ndarray], class_names: tuple[str, ...]
-) -> dict[str, object]:
-    """Return metrics.json without times: train and validation in brief, the test side in full beside its baseline.
-
-    Args:
-        labels: (n,) int of all examples.
-        probabilities: (n, classes) float of all examples.
-        sides: indices of "train", "validation" and "test".
-        class_names: a name for each class.
-    """
-    train, validation, test = sides["train"], sides["validation"], sides["test"]
-    full = classification_metrics(labels[test], probabilities[test], class_names)
-    return {
-        "task": "classification",
-        "train": brief_metrics(labels[train], probabilities[train]),
-        "validation": brief_metrics(labels[validation], probabilities[validation]),
-        "test": full,
-        "baseline": majority_baseline(labels[train], labels[test]),
-        "most_confused": most_confused(full["confusion_matrix"], class_names),
     }
 
 

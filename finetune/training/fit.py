@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 
 from finetune.config import FinetuneConfig
+from finetune.tasks import Scale, Task
 from zoo.errors import ConfigError
 
 Row = dict[str, object]
@@ -19,16 +20,25 @@ VALIDATION_BATCH = 1024
 class Rows(keras.utils.PyDataset):
     """Batches of chosen rows of arrays, which may lie on disk; in the order of `indices` until another is taken."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, indices: np.ndarray, *, batch_size: int):
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        indices: np.ndarray,
+        *,
+        batch_size: int,
+        weights: np.ndarray | None = None,
+    ):
         super().__init__()
-        self.x, self.y, self.indices, self.batch_size = x, y, indices, batch_size
+        self.x, self.y, self.indices, self.batch_size, self.weights = x, y, indices, batch_size, weights
 
     def __len__(self) -> int:
         return math.ceil(len(self.indices) / self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         chosen = self.indices[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.x[chosen], self.y[chosen]
+        rows = (self.x[chosen], self.y[chosen])
+        return rows if self.weights is None else (*rows, self.weights[chosen])
 
 
 class EpochOrder(keras.callbacks.Callback):
@@ -54,15 +64,15 @@ def order_of(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
 class _History(keras.callbacks.Callback):
     """Collects a row for each epoch and stops at a loss that is not finite."""
 
-    def __init__(self, phase: str, on_epoch: Callable[[Row], None]):
+    def __init__(self, phase: str, on_epoch: Callable[[Row], None], unit: float):
         super().__init__()
-        self.phase, self.on_epoch, self.rows = phase, on_epoch, []
+        self.phase, self.on_epoch, self.unit, self.rows = phase, on_epoch, unit, []
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        measured = {name: float(value) for name, value in logs.items()}
+        measured = {name: float(value) * (self.unit if name.endswith("mae") else 1) for name, value in logs.items()}
         rate = float(self.model.optimizer.learning_rate)
         seconds = round(time.perf_counter() - self.started, 4)
         row = {"epoch": epoch + 1, "phase": self.phase, **measured, "learning_rate": rate, "seconds": seconds}
@@ -78,42 +88,49 @@ class _History(keras.callbacks.Callback):
 def fit_head(
     head: keras.Model,
     features: np.ndarray,
-    labels: np.ndarray,
+    values: np.ndarray,
     *,
-    train: np.ndarray,
-    validation: np.ndarray,
+    task: Task,
+    sides: Mapping[str, np.ndarray],
     config: FinetuneConfig,
     on_epoch: Callable[[Row], None],
+    scale: Scale | None = None,
+    weights: np.ndarray | None = None,
 ) -> list[Row]:
     """Train a head on features until the validation loss stops falling; leaves it with the weights of its best epoch.
 
     Args:
         head: features to logits.
-        features: (n, channels) float32 of all examples; only the rows at hand are read into memory.
-        labels: (n,) int of all examples.
-        train: indices of the examples to learn from.
-        validation: indices of the examples that pick the epoch.
+        features: (n, ...) float32 of all examples; only the rows at hand are read into memory.
+        values: targets of all examples, as the task takes them.
+        task: gives the loss and the metric.
+        sides: indices of the examples to learn from ("train") and of those that pick the epoch ("validation").
         config: epochs, patience, batch_size, learning_rate and seed of the order of examples.
         on_epoch: called with each row of the history.
+        scale: of targets that are numbers: the loss is of standardized targets, the mean absolute error in their units
+            (of several outputs, in the mean of their standard deviations).
+        weights: (n,) float32, of the examples in the training loss.
 
     Returns:
-        The history: epoch from 1, phase, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+        The history: epoch from 1, phase, loss, accuracy or mae, val_loss, val_accuracy or val_mae, learning_rate,
+        seconds.
 
     Raises:
         ConfigError: the loss became NaN or infinite.
     """
     head.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=task.loss(),
+        metrics=[task.metric()],
         jit_compile=False,
     )
-    history = _History("head", on_epoch)
+    history = _History("head", on_epoch, unit=float(scale.std.mean()) if scale else 1.0)
+    targets = scale.standard(values) if scale else values
     stop = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=config.patience, restore_best_weights=True)
-    rows = Rows(features, labels, train, batch_size=config.batch_size)
+    rows = Rows(features, targets, sides["train"], batch_size=config.batch_size, weights=weights)
     head.fit(
         rows,
-        validation_data=Rows(features, labels, validation, batch_size=VALIDATION_BATCH),
+        validation_data=Rows(features, targets, sides["validation"], batch_size=VALIDATION_BATCH),
         epochs=config.epochs,
         shuffle=False,
         verbose=0,

@@ -8,9 +8,11 @@ import numpy as np
 
 import zoo
 from finetune.config import FinetuneConfig
+from finetune.tasks import Scale, Task, finish, outputs_of
 from zoo import registry
+from zoo.copying import copy_onto
 from zoo.errors import RunStateError
-from zoo.head import LOGITS_LAYER, activate, classifier, pool
+from zoo.head import classifier, pool
 from zoo.spec import Preprocessing
 from zoo.weights.load import read_weights
 
@@ -47,19 +49,16 @@ def build_trunk(config: FinetuneConfig) -> Trunk:
     return Trunk(model, replace(pretrained.preprocessing, image_size=config.image_size), pretrained.sha256)
 
 
-def new_head(num_features: int, num_classes: int, *, dropout: float, seed: int) -> keras.Model:
-    """Return a head of its own: features (batch, num_features) float32 to logits (batch, num_classes)."""
+def new_head(num_features: int, num_outputs: int, *, dropout: float, seed: int) -> keras.Model:
+    """Return a head of its own: features (batch, num_features) float32 to logits (batch, num_outputs)."""
     inputs = keras.Input((num_features,), name="features")
-    return keras.Model(inputs, classifier(inputs, num_classes, dropout=dropout, seed=seed), name="head")
+    return keras.Model(inputs, classifier(inputs, num_outputs, dropout=dropout, seed=seed), name="head")
 
 
-def join(trunk: keras.Model, head: keras.Model, *, dropout: float) -> keras.Model:
-    """Return one flat model, pictures to probabilities, with the trunk's layers and the head's weights."""
-    learned = head.get_layer(LOGITS_LAYER)
-    logits = classifier(trunk.output, learned.units, dropout=dropout)
-    model = keras.Model(trunk.input, activate(logits, "softmax"), name=trunk.name)
-    model.get_layer(LOGITS_LAYER).set_weights(learned.get_weights())
-    return model
+def join(trunk: keras.Model, head: keras.Model, task: Task, scale: Scale | None = None) -> keras.Model:
+    """Return one flat model, from the trunk's inputs to the task's outputs, with copies of the head's layers."""
+    logits = copy_onto(trunk.output, head, weights=True)
+    return keras.Model(trunk.input, finish(logits, task, scale), name=trunk.name)
 
 
 def forward(model: keras.Model, batches: Iterable[np.ndarray], *, batch_size: int) -> Iterator[np.ndarray]:
@@ -74,34 +73,35 @@ def forward(model: keras.Model, batches: Iterable[np.ndarray], *, batch_size: in
         yield np.asarray(model.predict_on_batch(batch))[: batch_size - short]
 
 
-def probabilities(head: keras.Model, features: np.ndarray, *, batch_size: int = 1024) -> np.ndarray:
-    """Return the probabilities (n, classes) float32 that a head gives for features (n, channels), read in batches."""
+def head_outputs(
+    head: keras.Model, features: np.ndarray, task: Task, scale: Scale | None = None, *, batch_size: int = 1024
+) -> np.ndarray:
+    """Return a task's outputs (n, outputs) float32 for features (n, ...), which are read in batches."""
     batches = (features[start : start + batch_size] for start in range(0, len(features), batch_size))
     logits = np.concatenate(list(forward(head, batches, batch_size=min(batch_size, len(features)))))
-    return np.asarray(keras.ops.softmax(logits))
+    return outputs_of(logits, task, scale)
 
 
-def verify_joined(model: keras.Model, head: keras.Model, pictures: np.ndarray, features: np.ndarray) -> float:
-    """Compare the joined model on pictures with the head on the cached features of the same pictures.
+def verify_joined(model: keras.Model, inputs: object, expected: np.ndarray, scale: Scale | None = None) -> float:
+    """Compare the joined model on raw inputs with what the head gave for the features of the same examples.
 
     Args:
-        model: pictures to probabilities.
-        head: features to logits.
-        pictures: (batch, image_size, image_size, 3) uint8.
-        features: (batch, channels) float32, as cached.
+        model: from raw inputs to outputs.
+        inputs: what the model takes, for a batch of examples.
+        expected: (batch, outputs) float32, as `head_outputs` gave them.
+        scale: of outputs that are numbers; the difference is then relative to their standard deviation.
 
     Returns:
-        The largest absolute difference between the two paths' probabilities.
+        The largest difference between the two paths: absolute for probabilities.
 
     Raises:
-        RunStateError: the paths differ, so the cached features are not those of these pictures.
+        RunStateError: the paths differ, so the cached features are not those of these examples.
     """
-    joined = np.asarray(model.predict_on_batch(pictures))
-    cached = probabilities(head, features)
-    difference = float(np.abs(joined - cached).max())
+    joined = np.asarray(model.predict_on_batch(inputs))
+    difference = float((np.abs(joined - expected) / (scale.std if scale else 1)).max())
     if not difference <= JOIN_TOLERANCE:
         raise RunStateError(
-            f"the joined model differs from the head on cached features by {difference:.2g} in a probability: "
+            f"the joined model differs from the head on cached features by {difference:.2g} in an output: "
             f"the cached features are damaged. Delete the folder `features` of the cache and run again"
         )
     return difference

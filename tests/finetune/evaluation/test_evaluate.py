@@ -7,7 +7,6 @@ from finetune.evaluation.evaluate import (
     brief_metrics,
     calibration_error,
     classification_metrics,
-    evaluate_sides,
     majority_baseline,
     most_confused,
 )
@@ -74,12 +73,3 @@ def test_most_confused_pairs_come_first():
         {"label": "b", "predicted": "a", "count": 3},
         {"label": "a", "predicted": "b", "count": 1},
     ]
-
-
-def test_sides_are_judged_apart():
-    """Every side is measured on its own examples, the test side in full."""
-    sides = {"train": np.array([0, 1]), "validation": np.array([2]), "test": np.array([3, 4, 5])}
-    metrics = evaluate_sides(LABELS, PROBABILITIES, sides, NAMES)
-    assert [metrics[side]["accuracy"] for side in sides] == [1.0, 0.0, pytest.approx(2 / 3)]
-    assert metrics["most_confused"] == [{"label": "b", "predicted": "c", "count": 1}]
-    assert metrics["baseline"]["accuracy"] == 0.0

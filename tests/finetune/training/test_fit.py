@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from finetune.config import make_config
+from finetune.tasks import TASKS
 from finetune.training.fit import EpochOrder, Rows, fit_head, order_of
 from finetune.transfer.trunk import new_head
 from zoo.errors import ConfigError
@@ -26,7 +27,8 @@ def blobs():
 
 def learn(head, x, y, config):
     """Train a head on the even points, picked by the odd ones."""
-    return fit_head(head, x, y, train=TRAIN, validation=VALIDATION, config=config, on_epoch=lambda row: None)
+    sides = {"train": TRAIN, "validation": VALIDATION}
+    return fit_head(head, x, y, task=TASKS["classification"], sides=sides, config=config, on_epoch=lambda row: None)
 
 
 def train(**settings):

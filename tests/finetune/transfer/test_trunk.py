@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from finetune.config import make_config
+from finetune.tasks import TASKS
 from finetune.transfer import trunk as trunks
 from zoo.errors import RunStateError
 
@@ -45,14 +46,16 @@ def test_nothing_of_the_trunk_is_trainable(trunk):
 def test_joined_model_is_flat_and_agrees_with_the_cached_path(trunk, pictures):
     """Trunk and head in one graph give what the head gives on the trunk's features."""
     head = trunks.new_head(1280, 3, dropout=0.2, seed=0)
-    model = trunks.join(trunk, head, dropout=0.2)
+    model = trunks.join(trunk, head, TASKS["classification"])
+    expected = trunks.head_outputs(head, features_of(trunk, pictures)[:4], TASKS["classification"])
     assert not [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    assert trunks.verify_joined(model, head, pictures[:4], features_of(trunk, pictures)[:4]) < 1e-5
+    assert trunks.verify_joined(model, pictures[:4], expected) < 1e-5
 
 
 def test_features_of_other_pictures_are_noticed(trunk, pictures):
     """Cached rows that do not belong to the pictures stop the run with the remedy."""
     head = trunks.new_head(1280, 3, dropout=0.2, seed=0)
-    model = trunks.join(trunk, head, dropout=0.2)
+    model = trunks.join(trunk, head, TASKS["classification"])
+    others = trunks.head_outputs(head, features_of(trunk, pictures)[1:5] * 3, TASKS["classification"])
     with pytest.raises(RunStateError, match="Delete the folder"):
-        trunks.verify_joined(model, head, pictures[:4], features_of(trunk, pictures)[1:5] * 3)
+        trunks.verify_joined(model, pictures[:4], others)

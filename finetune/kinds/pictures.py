@@ -1,0 +1,107 @@
+"""Pictures: files are checked and decoded; a pretrained network makes features of them, and a linear head learns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import keras
+import numpy as np
+
+from finetune import decide
+from finetune.config import FinetuneConfig
+from finetune.data import load
+from finetune.data.checks import Inspection
+from finetune.data.examples import Examples
+from finetune.data.folder import scan_folder
+from finetune.data.split import Splits
+from finetune.data.targets import Target, picture_target
+from finetune.evaluation.mistakes import Mistake, worst_mistakes
+from finetune.progress import Reporter
+from finetune.transfer import trunk as trunks
+from finetune.transfer.features import Features, trunk_features
+
+NOUN = "pictures"
+
+
+def scan(config: FinetuneConfig) -> Examples:
+    """List the pictures; none is opened."""
+    return scan_folder(config.data, drop_empty_classes=config.drop_empty_classes)
+
+
+def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig, list[decide.Decision]]:
+    """Fill in what was left to the run."""
+    counts = {name: examples.labels.count(label) for label, name in enumerate(examples.class_names)}
+    return decide.resolve(config, counts)
+
+
+def check(config: FinetuneConfig, examples: Examples, reporter: Reporter) -> Inspection:
+    """Hash and decode every file once."""
+    return load.check_examples(config, examples, reporter)
+
+
+def deal(config: FinetuneConfig, inspection: Inspection) -> Splits:
+    """Deal the examples to their sides."""
+    return load.split_examples(config, inspection.examples)
+
+
+def target(inspection: Inspection) -> Target:
+    """Return what is to be predicted."""
+    return picture_target(inspection.examples)
+
+
+def warnings_on(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> list[str]:
+    """Return what the user should know before training."""
+    return load.warnings_on(config, inspection, splits)
+
+
+def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> trunks.Trunk:
+    """Return the pretrained network up to its pooled features; it learns nothing from the data."""
+    return trunks.build_trunk(config)
+
+
+def features(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection, reporter: Reporter) -> Features:
+    """Run the trunk once over all pictures, or take what an earlier run left."""
+    return trunk_features(trunk, inspection, config, reporter)
+
+
+def new_head(config: FinetuneConfig, features: Features, target: Target) -> keras.Model:
+    """Return one linear layer on the pooled features."""
+    outputs = target.values.shape[1] if target.values.ndim > 1 else len(target.names)
+    return trunks.new_head(features.array.shape[1], outputs, dropout=config.dropout, seed=config.seed)
+
+
+def first_inputs(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
+    """Return the first batch of pictures as the joined model takes them, and how many they are."""
+    examples = inspection.examples
+    first = next(load.pictures(config, examples, range(len(examples)), trunk.preprocessing))
+    return first, len(first)
+
+
+def describe_data(inspection: Inspection, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+    """Return data.json."""
+    return load.describe_data(inspection, splits, warnings)
+
+
+def describe_inputs(trunk: trunks.Trunk) -> dict[str, object]:
+    """Return what model.json says of how inputs are prepared."""
+    return {"weights_sha256": trunk.weights_sha256, "preprocessing": asdict(trunk.preprocessing)}
+
+
+def guesses(inspection: Inspection, splits: Splits) -> None:
+    """Return answers that need no model, beyond those that every task has: none."""
+
+
+def mistakes(
+    config: FinetuneConfig, inspection: Inspection, indices: Sequence[int], outputs: np.ndarray
+) -> list[Mistake]:
+    """Return the wrong answers among `indices` that the model was surest of, with their pictures."""
+    if inspection.examples.task != "classification":
+        return []
+    return worst_mistakes(inspection.examples, indices, outputs, load.image_limits(config))
+
+
+def sizes(features: Features, seconds: Mapping[str, float]) -> str:
+    """Return in a line what the trunk did and how fast."""
+    rows, computed = len(features.array), len(features.array) - features.reused_rows
+    origin = f"{features.reused_rows:,} of {rows:,} pictures reused from an earlier run" if features.reused_rows else ""
+    rate = f"{computed:,} computed at {computed / seconds['features']:,.0f} a second" if computed else ""
+    return f"features: {', '.join(filter(None, (origin, rate)))} ({seconds['features']:.1f} s)"

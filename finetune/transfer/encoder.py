@@ -1,0 +1,149 @@
+"""The first part of a model for tables: columns in, features out; fitted on training rows and then frozen."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+
+from zoo.filling import FillMissing
+
+NUMBERS = "numbers"
+# One-hot columns a text may take; rarer texts share the place of unknown ones.
+MOST_CATEGORIES = 256
+MISSING = ("refuse", "mean", "median", "zero")
+
+
+@dataclass(frozen=True)
+class InputColumn:
+    """How one column of a table enters the model.
+
+    Attributes:
+        name: of the column, as the user wrote it.
+        kind: "numeric" or "categorical".
+        input: name of the model's input that holds it: "numbers", or its own.
+        mean: of the training rows; numeric only.
+        std: of the training rows, 1 for a constant column; numeric only.
+        filler: what a blank becomes; None where blanks are refused; numeric only.
+        categories: texts of the training rows, the most frequent first; categorical only.
+    """
+
+    name: str
+    kind: str
+    input: str
+    mean: float = 0.0
+    std: float = 1.0
+    filler: float | None = None
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The encoding part of a model and what it was fitted to.
+
+    Attributes:
+        model: {"numbers": (batch, numeric columns) float32, and for each categorical column (batch, 1) text} to
+            (batch, width) float32.
+        columns: in the order of the table; numeric ones are in this order in "numbers".
+    """
+
+    model: keras.Model
+    columns: tuple[InputColumn, ...]
+
+    def card(self) -> dict[str, object]:
+        """Return what model.json keeps of it."""
+        return {"columns": [asdict(column) | {"categories": list(column.categories)} for column in self.columns]}
+
+
+def fit_columns(
+    values: Mapping[str, np.ndarray], train: np.ndarray, *, missing: str = "refuse"
+) -> tuple[InputColumn, ...]:
+    """Return how each column is encoded, by its training rows alone.
+
+    Args:
+        values: column to (n,) float with NaN for blanks, or to (n,) texts with "" for blanks.
+        train: indices of the training rows.
+        missing: filler for blank numbers: "mean", "median", "zero", or "refuse" where there are none.
+    """
+    inputs = _input_names([name for name, column in values.items() if column.dtype.kind not in "fiu"])
+    columns = []
+    for name, column in values.items():
+        known = column[train]
+        if name in inputs:
+            texts, counts = np.unique(known.astype(str), return_counts=True)
+            order = np.lexsort((texts, -counts))[:MOST_CATEGORIES]
+            columns.append(InputColumn(name, "categorical", inputs[name], categories=tuple(texts[order].tolist())))
+            continue
+        known = known[~np.isnan(known)].astype("float64")
+        if not len(known):
+            known = np.zeros(1)
+        filler = {"mean": known.mean(), "median": np.median(known), "zero": 0.0}.get(missing)
+        std = float(known.std()) or 1.0
+        filler = None if filler is None else float(filler)
+        columns.append(InputColumn(name, "numeric", NUMBERS, float(known.mean()), std, filler))
+    return tuple(columns)
+
+
+def build_encoder(columns: Sequence[InputColumn]) -> Encoder:
+    """Return the encoder of fitted columns: blanks filled, numbers to mean 0 and deviation 1, texts one-hot.
+
+    A text that no training row had, and one beyond the 256 most frequent, goes to a place of its own.
+    """
+    numeric = [column for column in columns if column.kind == "numeric"]
+    inputs, parts = {}, []
+    if numeric:
+        inputs[NUMBERS] = x = keras.Input((len(numeric),), name=NUMBERS)
+        fillers = [column.filler for column in numeric]
+        if None not in fillers:
+            x = FillMissing(fillers, name="fill_missing")(x)
+        mean, variance = [column.mean for column in numeric], [column.std**2 for column in numeric]
+        parts.append(keras.layers.Normalization(mean=mean, variance=variance, name="normalize")(x))
+    for column in columns:
+        if column.kind == "categorical":
+            inputs[column.input] = text = keras.Input((1,), dtype="string", name=column.input)
+            # a text of the data that looks like the sign for unknown ones would be refused by Keras
+            one_hot = keras.layers.StringLookup(
+                vocabulary=list(column.categories),
+                output_mode="one_hot",
+                oov_token=_unknown(column.categories),
+                name=f"encode_{column.input}",
+            )
+            parts.append(one_hot(text))
+    features = keras.layers.Concatenate(name="features")(parts) if len(parts) > 1 else parts[0]
+    return Encoder(keras.Model(inputs, features, name="encoder"), tuple(columns))
+
+
+def model_inputs(values: Mapping[str, np.ndarray], columns: Sequence[InputColumn]) -> dict[str, np.ndarray]:
+    """Return a table's columns as a model takes them.
+
+    Args:
+        values: as in `fit_columns`, with at least the encoder's columns.
+        columns: of the encoder.
+    """
+    numeric = [values[column.name] for column in columns if column.kind == "numeric"]
+    inputs = {NUMBERS: np.stack(numeric, axis=1).astype("float32")} if numeric else {}
+    for column in columns:
+        if column.kind == "categorical":
+            inputs[column.input] = keras.ops.convert_to_tensor(values[column.name].astype(str)[:, None])
+    return inputs
+
+
+def _unknown(categories: Sequence[str]) -> str:
+    token = "[UNK]"
+    while token in categories:
+        token = f"[{token}]"
+    return token
+
+
+def _input_names(names: Sequence[str]) -> dict[str, str]:
+    """Return for each column a name that Keras takes for an input, no two alike."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "column"
+        number = 2
+        candidate = plain
+        while candidate in {NUMBERS, *found.values()}:
+            candidate, number = f"{plain}_{number}", number + 1
+        found[name] = candidate
+    return found
