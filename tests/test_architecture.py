@@ -70,7 +70,7 @@ def test_only_public_keras_is_used(path):
         *("zoo", "zoo.errors", "zoo.atomic", "zoo.spec", "zoo.model_card", "zoo.registry", "zoo.weights.sources"),
         *(
             f"zoo.families.{f}.{part}"
-            for f in ("resnet", "densenet", "efficientnet_lite", "applications", "hub")
+            for f in ("resnet", "densenet", "efficientnet_lite", "applications", "hub", "saved")
             for part in ("table", "names")
         ),
         *("zoo.families.torchvision", "zoo.families.resnet.stages", "zoo.families.efficientnet_lite.stages"),

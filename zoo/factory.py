@@ -36,11 +36,14 @@ def create(
     """Build a classification model as one flat graph, from pixels to probabilities.
 
     Args:
-        name: model, as `list_models` gives it.
+        name: model, as `list_models` gives it; "hub:" and a preset of KerasHub; or the path of a run directory or of a
+            `.keras` file, which is cut before its head. To a `.keras` file that is not of the zoo, pixels in [0, 255]
+            go as they are, in the size of its input.
         input_shape: (height, width, channels); by default the square that the weights were trained with, in RGB. For
             other numbers of channels the pretrained stem is adapted: summed for one, repeated and scaled for more.
         num_classes: outputs; by default those of the weights, or 1000.
-        weights: "imagenet", a full tag, a `.pth` or `.safetensors` file, or None for random weights. The pretrained
+        weights: "imagenet" for the model's own, a full tag, None for random weights, or a file: `.pth`,
+            `.safetensors`, `.keras` or `.weights.h5`, or `.h5` as keras.applications publishes them. The pretrained
             classifier is kept when `num_classes` is its number, otherwise the head starts from random weights.
             What `read_weights` gave is taken as it is.
         dropout: rate before the classifier; by default that of the model's source.
@@ -71,7 +74,7 @@ def create(
         raise ConfigError(f"num_classes must be at least 1; received {num_classes}")
     inputs, features = _features(variant, pretrained, input_shape, stem)
     logits = classifier(pool(features), num_classes, dropout=variant.dropout if dropout is None else dropout)
-    model = keras.Model(inputs, activate(logits, classifier_activation), name=_model_name(name))
+    model = keras.Model(inputs, activate(logits, classifier_activation), name=_model_name(variant))
     if pretrained:
         assign_weights(model, pretrained, head=num_classes == known_classes)
     return model
@@ -96,7 +99,7 @@ def backbone(
     variant = registry.find(name)
     pretrained = _read(variant, weights, stem, cache_dir)
     inputs, features = _features(variant, pretrained, input_shape, stem)
-    model = keras.Model(inputs, features, name=f"{_model_name(name)}_backbone")
+    model = keras.Model(inputs, features, name=f"{_model_name(variant)}_backbone")
     if pretrained:
         assign_weights(model, pretrained, head=False)
     return model
@@ -124,7 +127,7 @@ def describe(name: str, input_shape: tuple[int, int, int] | None = None, *, num_
 def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     """Return the last output of each stage, from "stem" to "top", in the order of the graph.
 
-    Works on what `create` and `backbone` give. Models of keras.applications have "stage1" to "stage5", those of
+    Works on what `create` and `backbone` give, out of runs too. Models of keras.applications have "stage1" to "stage5", those of
     KerasHub, which tell no stages, none.
 
     Example:
@@ -133,8 +136,9 @@ def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
         (16, 16, 24)
     """
     variant = applications.BY_NAME.get(model.name.removesuffix("_backbone"))
-    if variant:
-        layers = applications.stage_layers(variant.arguments["function"])
+    layers = applications.stage_layers(variant.arguments["function"]) if variant else {}
+    # a saved model may be called so without being one
+    if layers and set(layers.values()) <= {layer.name for layer in model.layers}:
         return {stage: model.get_layer(layer).output for stage, layer in layers.items()}
     stages = {}
     for layer in model.layers:
@@ -144,9 +148,9 @@ def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     return stages
 
 
-def _model_name(name: str) -> str:
+def _model_name(variant: Variant) -> str:
     # Keras takes no "/" there, and a preset of KerasHub is named by its folder
-    return re.sub(r"\W+", "_", name)
+    return re.sub(r"\W+", "_", variant.model_name or variant.name)
 
 
 def _read(

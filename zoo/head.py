@@ -35,3 +35,24 @@ def activate(x: keras.KerasTensor, activation: str | None) -> keras.KerasTensor:
         return x
     # float32 whatever the policy: probabilities in half precision do not sum to 1
     return keras.layers.Activation(activation, dtype="float32", name=PROBABILITIES_LAYER)(x)
+
+
+def find_classifier(model: keras.Model) -> keras.layers.Dense | None:
+    """Return the Dense layer of a model that ends as `classifier` and `activate` make it: in logits or probabilities.
+
+    None where the end is another: more layers, another pooling, an activation other than softmax, or one output alone,
+    which is a number and no class.
+    """
+    kinds = {POOL_LAYER: keras.layers.GlobalAveragePooling2D, DROPOUT_LAYER: keras.layers.Dropout}
+    kinds |= {LOGITS_LAYER: keras.layers.Dense}
+    layers = {layer.name: layer for layer in model.layers}
+    if not all(isinstance(layers.get(name), kind) for name, kind in kinds.items()) or len(model.outputs) != 1:
+        return None
+    pooling, dropout, logits = (layers[name] for name in kinds)
+    plain = logits.use_bias and logits.activation is keras.activations.linear and logits.units > 1
+    chained = dropout.input is pooling.output and logits.input is dropout.output
+    last = layers.get(PROBABILITIES_LAYER)
+    end = model.outputs[0]
+    softmax = isinstance(last, keras.layers.Activation) and last.activation is keras.activations.softmax
+    ends = end is logits.output or (softmax and last.input is logits.output and end is last.output)
+    return logits if plain and chained and ends else None

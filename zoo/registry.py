@@ -9,6 +9,7 @@ from zoo.families.densenet import table as densenet
 from zoo.families.efficientnet_lite import table as efficientnet_lite
 from zoo.families.hub.table import PREFIX
 from zoo.families.resnet import table as resnet
+from zoo.families.saved.table import is_path
 from zoo.spec import Variant
 
 _FAMILIES = (resnet, densenet, efficientnet_lite, applications)
@@ -24,6 +25,8 @@ def find(name: str) -> Variant:
     """
     if name.startswith(PREFIX):
         return importlib.import_module("zoo.families.hub.presets").find_preset(name)
+    if is_path(name):
+        return importlib.import_module("zoo.families.saved.rows").find_saved(name)
     if name not in _VARIANTS:
         hint = nearest(name, _VARIANTS) or f" Known: {', '.join(_VARIANTS)}."
         raise ConfigError(f"unknown model {name!r}.{hint}")

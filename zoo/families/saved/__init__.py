@@ -1,0 +1,1 @@
+"""Models of the user's as backbones: a run directory of `finetune fit`, or a .keras file."""
