@@ -127,8 +127,8 @@ def describe(name: str, input_shape: tuple[int, int, int] | None = None, *, num_
 def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     """Return the last output of each stage, from "stem" to "top", in the order of the graph.
 
-    Works on what `create` and `backbone` give, out of runs too. Models of keras.applications have "stage1" to "stage5", those of
-    KerasHub, which tell no stages, none.
+    Works on what `create` and `backbone` give, out of runs too. Models of keras.applications have "stage1" to "stage5",
+    those of KerasHub, which tell no stages, none.
 
     Example:
         >>> model = backbone("efficientnet_lite0", input_shape=(64, 64, 3), weights=None)
