@@ -34,8 +34,8 @@ _VERBOSE = click.option(
 
 @cli.command(short_help="Fine-tune a model on a folder of pictures.")
 @click.argument("data", required=False)
-@click.option("--model", help="Name from `finetune models`.  [default: auto]")
-@click.option("--weights", help="imagenet, a tag, or a .pth or .safetensors file.  [default: imagenet]")
+@click.option("--model", help="Name from `finetune models`, a run directory or a .keras file.  [default: auto]")
+@click.option("--weights", help="imagenet, a tag, or a file: .pth, .safetensors, .keras, .h5.  [default: imagenet]")
 @click.option("--method", help="How to train: auto or head.  [default: auto]")
 @click.option("--epochs", help="Most passes over the training pictures.  [default: 60]")
 @click.option("--seed", help="Of the split, the head and the order.  [default: 0]")

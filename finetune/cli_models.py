@@ -9,6 +9,7 @@ from finetune.cli_parts import JSON, load, print_result
 from zoo import registry
 from zoo.atomic import write_atomic
 from zoo.errors import ConfigError
+from zoo.families.saved.table import is_path
 from zoo.spec import Download, FromLibrary, PackageFile, Variant
 
 _CACHE = click.option("--cache-dir", default="~/.cache/keras-graft", show_default=True, help="Where weights are kept.")
@@ -32,6 +33,7 @@ def models() -> None:
       finetune models                       all models, and whether their weights are at hand
       finetune models 'resnet*'             those whose name matches
       finetune models resnet18              what one is made of, layer by layer
+      finetune models runs/mine             what one of yours is made of
       finetune models import FILE --name T  bring weights of your own under a tag
       finetune models verify NAME           check hashes and outputs of weights that are at hand
     """
@@ -47,9 +49,8 @@ def models() -> None:
 def list_models(pattern: str, plot: Path | None, cache_dir: str, as_json: bool) -> None:
     """List the models whose name matches PATTERN, such as 'efficientnet*'; describe the one whose name it is."""
     names = registry.list_models(pattern)
-    if not names:
-        registry.find(pattern)
-    if pattern in names:
+    # a path of yours and a preset of KerasHub are in no list
+    if pattern in names or (not names and registry.find(pattern)):
         _describe(pattern, plot, as_json)
         return
     if plot:
@@ -66,7 +67,7 @@ def list_models(pattern: str, plot: Path | None, cache_dir: str, as_json: bool) 
 @_CACHE
 @JSON
 def import_weights(file: Path, tag: str, cache_dir: str, as_json: bool) -> None:
-    """Check FILE (.pth, .pt, .safetensors) against the model of a tag, and keep a converted copy.
+    """Check FILE (.pth, .pt, .safetensors, .keras, .h5) against the model of a tag, and keep a converted copy.
 
     From then on the tag, and `imagenet` where no other weights are at hand, mean this file.
     """
@@ -84,6 +85,8 @@ def verify(pattern: str, cache_dir: str, as_json: bool) -> None:
     verify_weights, sources = load("zoo.weights.verify").verify_weights, load("zoo.weights.sources")
     cache = Path(cache_dir).expanduser()
     names = registry.list_models(pattern) or [registry.find(pattern).name]
+    if is_path(pattern):
+        raise ConfigError(f"{pattern} is a model of yours: nobody has published what it should give; nothing to verify")
     rows = [row for name in names for row in registry.find(name).weights if sources.at_hand(row, cache)]
     if not rows:
         raise ConfigError(f"no weights of {', '.join(names)} are at hand; nothing to verify")

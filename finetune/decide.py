@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from finetune.config import FinetuneConfig
 from zoo import registry
-from zoo.spec import Weights
+from zoo.spec import SavedModel, Weights
 from zoo.weights import sources
 
 _DEFAULT_MODEL = "efficientnet_lite0"
@@ -49,7 +49,7 @@ def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[Fine
     if row:
         sources.require_at_hand(row, config.cache_path)
     if config.weights == "imagenet":
-        decide("weights", row.tag, f"{row.top1} % top-1 on ImageNet as published; licence {row.licence}")
+        decide("weights", row.tag, _described(row))
     if config.method == "auto":
         fewest = min(num_per_class.values())
         decide("method", "head", f"from {fewest} pictures a class; the pretrained trunk stays frozen, the head learns")
@@ -59,7 +59,18 @@ def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[Fine
     if config.dropout is None:
         decide("dropout", variant.dropout, f"as in {variant.name}'s own head")
     filled = {decision.what: decision.value for decision in decisions}
+    if variant.weights and isinstance(variant.weights[0].source, SavedModel):
+        # its path from the root, so that the run can be repeated from anywhere
+        filled["model"] = variant.weights[0].tag
     return config.model_copy(update=filled), decisions
+
+
+def _described(row: Weights) -> str:
+    """Return what is known of weights."""
+    if isinstance(row.source, SavedModel):
+        return "the saved model's own"
+    known = f"{row.top1} % top-1 on ImageNet as published" if row.top1 else "the model's own"
+    return f"{known}; licence {row.licence}"
 
 
 def as_json(decisions: list[Decision]) -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ from zoo.copying import copy_onto
 from zoo.errors import RunStateError
 from zoo.head import classifier, pool
 from zoo.spec import Preprocessing
+from zoo.weights.keras_model import check_loadable
 from zoo.weights.load import read_weights
 
 # Largest difference that one network may show between its two paths; float32 sums in another order differ by 1e-5.
@@ -39,13 +40,15 @@ def build_trunk(config: FinetuneConfig) -> Trunk:
     """Return the trunk that a resolved config names.
 
     Raises:
-        ModelFileError: the weights are not at hand or do not fit.
+        ModelFileError: the weights are not at hand or do not fit, or a model with these layers could not be opened
+            again once it is saved.
     """
     pretrained = read_weights(registry.find(config.model), config.weights, config.cache_path)
     shape = (config.image_size, config.image_size, 3)
     backbone = zoo.backbone(config.model, input_shape=shape, weights=pretrained)
-    model = keras.Model(backbone.input, pool(backbone.output), name=config.model)
+    model = keras.Model(backbone.input, pool(backbone.output), name=backbone.name.removesuffix("_backbone"))
     model.trainable = False
+    check_loadable(model, config.model)
     return Trunk(model, replace(pretrained.preprocessing, image_size=config.image_size), pretrained.sha256)
 
 

@@ -59,7 +59,8 @@ def import_weights(path: str | Path, tag: str, cache_dir: Path) -> Imported:
     """Check a file against the model of a tag and keep a converted copy, so that the tag is at hand from then on.
 
     Args:
-        path: `.pth`, `.pt` or `.safetensors` file with the names of the tag's origin.
+        path: `.pth`, `.pt` or `.safetensors` file with the names of the tag's origin; or `.keras` or `.h5` file of the
+            tag's model with its classifier.
         tag: full tag, such as "efficientnet_lite0.timm_ra_in1k".
         cache_dir: where copies are kept.
 
@@ -75,6 +76,11 @@ def import_weights(path: str | Path, tag: str, cache_dir: Path) -> Imported:
         raise ModelFileError(f"{path}: SHA-256 is {source_sha256}, but {tag} was published with {row.sha256}")
     name = tag.partition(".")[0]
     pretrained = read_weights(registry.find(name), row, None, path=path)
+    if pretrained.num_classes is None:
+        raise ModelFileError(
+            f"{path}: holds no classifier that fits {name}, so what it gives could not be verified. "
+            f"Give the file with it, or this one to a model with a new head: --weights {path}"
+        )
     model = create(name, weights=pretrained, classifier_activation=None)
     golden = golden_logits(model)
     if not np.isfinite(golden).all():
