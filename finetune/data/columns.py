@@ -1,0 +1,144 @@
+"""A table of typed columns: numbers as float64, texts as codes into sorted categories."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from finetune.data.column_typing import say_odd, tally_texts, verdict
+from finetune.data.examples import printable
+from finetune.data.number_cells import parse_numbers
+from finetune.data.table_file import Place
+from finetune.data.table_head import TableHead
+from finetune.data.text_table import cells_of
+from zoo.errors import DataError, nearest
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: as the user wrote it, outer blanks gone.
+        kind: "numeric" or "categorical".
+        values: (rows,) float64, NaN where blank; or int32 indices into `categories`, -1 where blank.
+        categories: different texts, sorted, as the user wrote them; empty for numbers.
+        why: why it is of this kind, in a few words.
+        asked: whether the user named the kind, rather than the cells.
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+    categories: tuple[str, ...]
+    why: str
+    asked: bool = False
+
+    @property
+    def blank(self) -> np.ndarray:
+        """Where the cells are blank, (rows,) bool."""
+        return np.isnan(self.values) if self.kind == "numeric" else self.values < 0
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A column that is not used, and why in a few words."""
+
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """The typed rows of a CSV file.
+
+    Attributes:
+        path: the file as the user named it.
+        columns: by name, in the order of the file.
+        lines: (rows,) int64, the line of the file that each row begins at.
+        separator: character between cells.
+        decimal: sign between whole and fraction.
+        left_out: columns that were not kept.
+        notes: statements on how the file was read, for the report.
+    """
+
+    path: str
+    columns: dict[str, Column]
+    lines: np.ndarray
+    separator: str
+    decimal: str
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.lines)
+
+    def place(self, row: int) -> Place:
+        """Return where a row begins, for messages."""
+        return Place(self.path, int(self.lines[row]))
+
+    def without(self, columns: Iterable[LeftOut] = (), rows: Sequence[int] = ()) -> "Table":
+        """Return the table without some columns and some rows (indices)."""
+        gone = tuple(columns)
+        names = {item.column for item in gone}
+        kept = {name: column for name, column in self.columns.items() if name not in names}
+        lines = self.lines
+        if len(rows):
+            mask = np.ones(self.num_rows, bool)
+            mask[list(rows)] = False
+            lines = lines[mask]
+            kept = {name: replace(column, values=column.values[mask]) for name, column in kept.items()}
+        return replace(self, columns=kept, lines=lines, left_out=(*self.left_out, *gone))
+
+
+def require_column(table: Table | TableHead, name: str) -> None:
+    """Refuse the name of a column that the table lacks.
+
+    Raises:
+        DataError: it lists the columns, and the nearest name.
+    """
+    names = [*table.columns] if isinstance(table, Table) else [name for name in table.names if name]
+    if name in names:
+        return
+    gone = [item for item in table.left_out if item.column == name] if isinstance(table, Table) else []
+    if gone:
+        raise DataError(f"{printable(table.path)}: the column {name!r} was left out: {gone[0].reason}.")
+    more = f" and {len(names) - 30:,} more" if len(names) > 30 else ""
+    near = nearest(name, names)
+    raise DataError(f"{printable(table.path)} has no column {name!r}; it has {', '.join(names[:30])}{more}.{near}")
+
+
+def looks_numeric(table: Table, name: str) -> bool:
+    """Say whether a column of texts seems to be meant as numbers, so that `as_numbers` is worth calling.
+
+    It may still raise: one cell of a hundred that is no number does not make texts of the others.
+    """
+    column = table.columns[name]
+    if column.kind == "numeric":
+        return True
+    tally = tally_texts(column.values, column.categories, table.lines, table.decimal)
+    return tally.total > 0 and verdict(tally) != "categorical"
+
+
+def as_numbers(table: Table, name: str) -> Column:
+    """Return a column of texts as numbers, blanks as NaN; a numeric column as it is.
+
+    Raises:
+        DataError: a text is no number; the message names its line.
+    """
+    column = table.columns[name]
+    if column.kind == "numeric":
+        return column
+    tally = tally_texts(column.values, column.categories, table.lines, table.decimal)
+    if tally.odd_line:
+        raise DataError(say_odd(Place(table.path, tally.odd_line), name, tally, table.decimal))
+    values = numbers_of(column.values, column.categories, table.decimal)
+    return Column(name, "numeric", values, (), "numbers", column.asked)
+
+
+def numbers_of(codes: np.ndarray, categories: Sequence[str], decimal: str) -> np.ndarray:
+    """Return categories that are numbers as numbers (rows,) float64, NaN where the code is -1."""
+    parsed = parse_numbers(cells_of([text.encode() for text in categories]), decimal)
+    return np.append(parsed.values, np.nan)[codes]
