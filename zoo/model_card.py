@@ -22,12 +22,12 @@ class ModelCard:
 
     Attributes:
         class_names: in the order of the model's outputs, no name twice.
-        preprocessing: how pictures are prepared for the model.
+        preprocessing: how pictures are prepared for the model; None where it takes no pictures.
         model_sha256: of model.keras, 64 hexadecimal digits; None in runs from before it was recorded.
     """
 
     class_names: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     model_sha256: str | None
 
 
@@ -72,7 +72,8 @@ def parse_card(values: object, path: Path) -> ModelCard:
         isinstance(sha256, str) and len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
     ):
         raise RunStateError(f"{path}: model_sha256 must be 64 hexadecimal digits. {_REMEDY}")
-    return ModelCard(tuple(names), _preprocessing(values.get("preprocessing"), path), sha256)
+    preprocessing = _preprocessing(values["preprocessing"], path) if "preprocessing" in values else None
+    return ModelCard(tuple(names), preprocessing, sha256)
 
 
 def _preprocessing(values: object, path: Path) -> Preprocessing:

@@ -120,8 +120,8 @@ def test_hash_of_the_model_is_recorded(small_run):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"class_names": ["blue", "red"]}, "has 3 outputs, but model.json names 2 classes"),
-        ({"image_size": 64}, r"takes pictures of shape \(32, 32, 3\), but model.json says \(64, 64, 3\)"),
+        ({"class_names": ["blue", "red"]}, r"has outputs of shape \(3,\), but model.json names 2 classes"),
+        ({"image_size": 64}, r"takes inputs of shape \(32, 32, 3\), but model.json says pictures of \(64, 64, 3\)"),
         ({"mean": [0.0, 0.0, 0.0]}, "normalizes its pictures otherwise"),
     ],
 )

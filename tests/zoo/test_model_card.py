@@ -59,6 +59,11 @@ def test_card_of_an_earlier_run_has_no_hash(tmp_path):
     assert parse_card({name: CARD[name] for name in CARD if name != "model_sha256"}, tmp_path).model_sha256 is None
 
 
+def test_card_of_a_model_without_pictures_has_no_preprocessing(tmp_path):
+    """A run on a table says nothing of pictures."""
+    assert parse_card({name: CARD[name] for name in CARD if name != "preprocessing"}, tmp_path).preprocessing is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from zoo.weights.keras_calls import Call, Output, call_order, flat, read_call, read_structure
 from zoo.weights.keras_compile import check_compile_config
 from zoo.weights.keras_limits import KerasLimits, check_keras_limit
+from zoo.weights.keras_lookup import LOOKUP, check_lookup, holds_words
 from zoo.weights.keras_names import (
     ACTIVATIONS,
     APPLICATION_LAYERS,
@@ -23,6 +24,7 @@ from zoo.weights.keras_names import (
     READS_FILES,
     RECURRENT,
     RUNS_CODE,
+    TAKE_TEXTS,
     WRAPPERS,
 )
 from zoo.weights.weight_file import Refused, shown
@@ -124,7 +126,9 @@ class _Reader:
         inner = {key: self.entry(config[key]) for key in WRAPPERS.get(kind, ()) if config.get(key) is not None}
         if kind == "Bidirectional" and not all(layer.kind in RECURRENT for layer in inner.values()):
             raise Refused(f"layer {shown(name)} (Bidirectional) wraps something else than {', '.join(RECURRENT)}")
-        settings = {key: _setting(key, value, name) for key, value in config.items() if key not in inner}
+        if kind == LOOKUP:
+            check_lookup(config, name)
+        settings = {key: _setting(key, value, name, kind) for key, value in config.items() if key not in inner}
         build_shape = _build_shape(entry, config, name, self._limits) if kind == "Normalization" else None
         return Layer(name, kind, settings, inner, build_shape, calls)
 
@@ -162,7 +166,7 @@ def _identified(entry: object) -> tuple[str, str, dict[str, object]]:
     if not isinstance(entry, dict) or not isinstance(entry.get("class_name"), str):
         raise Refused("its config.json holds something else where a layer or a model is expected")
     found, config = entry["class_name"], entry.get("config")
-    kind = _kind(found, entry.get("module"), entry.get("registered_name"))
+    kind = _kind(found, entry.get("module"), entry.get("registered_name"), words=holds_words(config))
     odd = sorted(set(entry) - _ENTRY_KEYS)
     if odd or not isinstance(config, dict) or not isinstance(config.get("name"), str):
         reason = f"has an entry {shown(odd[0])}, which Keras does not write" if odd else "lacks a name or its settings"
@@ -172,10 +176,10 @@ def _identified(entry: object) -> tuple[str, str, dict[str, object]]:
     return kind, config["name"], config
 
 
-def _kind(name: str, module: object, registered: object) -> str:
+def _kind(name: str, module: object, registered: object, *, words: bool) -> str:
     module = module if isinstance(module, str) else ""
     inside = module.startswith("keras.") and registered in (None, name)
-    if name in LAYERS and module == "keras.layers" and registered is None:
+    if (name in LAYERS or (name == LOOKUP and words)) and module == "keras.layers" and registered is None:
         return name
     if name in (FUNCTIONAL, SEQUENTIAL) and (inside or module == "keras") and registered in (None, name):
         return name
@@ -193,11 +197,13 @@ def _kind(name: str, module: object, registered: object) -> str:
     raise Refused(f"holds a layer of class {shown(origin, 160)}, which is not among the accepted ones", _REMEDY)
 
 
-def _setting(key: str, value: object, name: str) -> object:
+def _setting(key: str, value: object, name: str, kind: str) -> object:
     """Return a layer's setting as Keras shall get it."""
     where = f"layer {shown(name)} has the setting {shown(key)}"
     if key in MUST_BE_OFF and value:
         raise Refused(f"{where} on, which is not accepted", _REMEDY)
+    if key == "dtype" and value == "string" and kind in TAKE_TEXTS:
+        return value
     if key == "dtype":
         return _dtype(value, where)
     if key.endswith("activation"):

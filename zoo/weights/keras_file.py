@@ -16,6 +16,7 @@ from zoo.errors import ModelFileError
 from zoo.weights.hdf5_file import HDF5_SIGNATURE
 from zoo.weights.hdf5_header import Window
 from zoo.weights.keras_limits import KerasLimits, check_keras_limit
+from zoo.weights.keras_lookup import is_word_list
 from zoo.weights.stored_zip import LOCAL_SIGNATURE, Member, read_directory
 from zoo.weights.weight_file import Refused, WeightFile, check_limit, opened, shown
 
@@ -163,7 +164,7 @@ def _json(file: WeightFile, member: Member, limits: KerasLimits, *, most: int) -
         raise Refused(f"its {member.name} is not JSON: {str(error)[:200]}") from error
     if not isinstance(found, dict):
         raise Refused(f"its {member.name} is a {type(found).__name__}; a JSON object expected")
-    _check_values(found, member.name, limits)
+    check_values(found, member.name, limits)
     return found
 
 
@@ -180,7 +181,7 @@ def _refuse_constant(name: str) -> None:
     raise Refused(f"holds {name}, which is not JSON; Keras needs no such number in a model's settings")
 
 
-def _check_values(value: object, name: str, limits: KerasLimits) -> None:
+def check_values(value: object, name: str, limits: KerasLimits) -> None:
     """Refuse deep nesting, and numbers and texts that no setting of a layer has."""
     level, depth = [value], 0
     while level:
@@ -192,7 +193,9 @@ def _check_values(value: object, name: str, limits: KerasLimits) -> None:
                 check_keras_limit(len(found), limits, "items", f"values of one list or object of {name}")
             if isinstance(found, dict):
                 deeper += found.keys()
-                deeper += found.values()
+                deeper += [value for key, value in found.items() if not is_word_list(key, value)]
+                words = max((len(value) for key, value in found.items() if is_word_list(key, value)), default=0)
+                check_keras_limit(words, limits, "items", f"words of one lookup layer of {name}")
             elif isinstance(found, list):
                 deeper += found
             elif isinstance(found, str):

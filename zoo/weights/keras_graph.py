@@ -10,14 +10,18 @@ from contextlib import contextmanager
 import keras
 
 from zoo.blocks import GroupedConv2D
+from zoo.filling import FillMissing
 from zoo.weights.keras_calls import Output
 from zoo.weights.keras_config import SEQUENTIAL, Layer, Network
+from zoo.weights.keras_lookup import LOOKUP
 from zoo.weights.keras_names import LAYERS
 from zoo.weights.weight_file import Refused, shown
 
 _CLASSES: Mapping[str, type[keras.Layer]] = {
     **{name: getattr(keras.layers, name) for name in LAYERS},
+    LOOKUP: keras.layers.StringLookup,
     "GroupedConv2D": GroupedConv2D,
+    "FillMissing": FillMissing,
 }
 # Functions of the modules in which Keras keeps classes that it does not publish.
 _BESIDE: Mapping[str, Callable] = {

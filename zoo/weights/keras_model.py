@@ -10,7 +10,7 @@ from zoo.errors import ModelFileError
 from zoo.weights.hdf5_file import Hdf5Tree, read_tree
 from zoo.weights.hdf5_header import Window
 from zoo.weights.keras_config import Network, read_config
-from zoo.weights.keras_file import opened_archive
+from zoo.weights.keras_file import check_values, opened_archive
 from zoo.weights.keras_graph import blaming, build
 from zoo.weights.keras_limits import DEFAULT_KERAS_LIMITS, KerasLimits
 from zoo.weights.keras_variables import check_fit, holders, read_array
@@ -85,6 +85,8 @@ def check_loadable(model: keras.Model, what: str, *, limits: KerasLimits = DEFAU
         ModelFileError: it holds a layer or a setting that is not listed.
     """
     try:
-        read_config(json.loads(model.to_json()), limits)
+        config = json.loads(model.to_json())
+        check_values(config, "config.json", limits)
+        read_config(config, limits)
     except Refused as error:
         raise ModelFileError(f"{what}: a model with it could be saved, but not opened again: {error.found}") from error

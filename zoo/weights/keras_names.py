@@ -42,7 +42,10 @@ LAYERS = frozenset(
 APPLICATION_LAYERS = frozenset({"LayerScale", "StochasticDepth", "CustomScaleLayer"})
 OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "TrueDivide", "Flip"})
 # Our own: module and registered name.
-OUR_LAYERS = {"GroupedConv2D": ("zoo.blocks", "zoo>GroupedConv2D")}
+OUR_LAYERS = {
+    "GroupedConv2D": ("zoo.blocks", "zoo>GroupedConv2D"),
+    "FillMissing": ("zoo.filling", "zoo>FillMissing"),
+}
 
 RUNS_CODE = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
 READS_FILES = frozenset({"StringLookup", "IntegerLookup", "TextVectorization"})
@@ -56,6 +59,8 @@ DTYPES = frozenset(
     "float16 bfloat16 float32 float64 mixed_float16 mixed_bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
     "bool".split()
 )
+# Layers that may take texts, whose dtype is "string".
+TAKE_TEXTS = frozenset({"InputLayer", "StringLookup"})
 # Settings whose names end so hold an object of this module and one of these classes.
 OBJECTS = {
     "initializer": (

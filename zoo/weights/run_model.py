@@ -8,6 +8,7 @@ import numpy as np
 from zoo.errors import ModelFileError
 from zoo.model_card import ModelCard
 from zoo.preprocessing import normalization
+from zoo.spec import Preprocessing
 from zoo.weights.keras_model import load_model
 from zoo.weights.sources import file_sha256
 
@@ -24,7 +25,8 @@ def load_run_model(path: Path, card: ModelCard) -> keras.Model:
         card: what its model.json says.
 
     Returns:
-        Model from RGB (batch, image_size, image_size, 3) in [0, 255] to probabilities (batch, classes).
+        Model whose outputs (batch, classes) go with the card's class names; where the card has a preprocessing, from
+        RGB (batch, image_size, image_size, 3) in [0, 255].
 
     Raises:
         ModelFileError: the file is missing, damaged, unsafe, or another than the card describes: other bytes than were
@@ -43,23 +45,23 @@ def check_run_model(model: keras.Model, path: Path, card: ModelCard) -> None:
             f"{path}: is not the model that model.json describes: SHA-256 is {found}, "
             f"and {card.model_sha256} was written. {_REMEDY}"
         )
-    shapes, size = (model.input_shape, model.output_shape), card.preprocessing.image_size
-    if not all(isinstance(shape, tuple) and len(shape) > 1 for shape in shapes):
-        raise ModelFileError(f"{path}: has more than one input or output, and a run's model has one each. {_REMEDY}")
-    if shapes[1][1:] != (len(card.class_names),):
+    if len(model.outputs) != 1 or model.outputs[0].shape[1:] != (len(card.class_names),):
+        shapes = ", ".join(str(tuple(output.shape[1:])) for output in model.outputs)
         raise ModelFileError(
-            f"{path}: has {shapes[1][-1]} outputs, but model.json names {len(card.class_names)} classes. {_REMEDY}"
+            f"{path}: has outputs of shape {shapes}, but model.json names {len(card.class_names)} classes. {_REMEDY}"
         )
-    if shapes[0][1:] != (size, size, 3):
-        raise ModelFileError(
-            f"{path}: takes pictures of shape {shapes[0][1:]}, but model.json says {(size, size, 3)}. {_REMEDY}"
-        )
-    _check_normalization(model, card, path)
+    if card.preprocessing:
+        _check_pictures(model, path, card.preprocessing)
 
 
-def _check_normalization(model: keras.Model, card: ModelCard, path: Path) -> None:
-    found = normalization(model)
-    said = (card.preprocessing.mean, card.preprocessing.std)
+def _check_pictures(model: keras.Model, path: Path, preprocessing: Preprocessing) -> None:
+    size, shapes = preprocessing.image_size, [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    if shapes != [(size, size, 3)]:
+        found = ", ".join(map(str, shapes))
+        raise ModelFileError(
+            f"{path}: takes inputs of shape {found}, but model.json says pictures of {(size, size, 3)}. {_REMEDY}"
+        )
+    found, said = normalization(model), (preprocessing.mean, preprocessing.std)
     if found is None or not np.allclose(found, said, rtol=_TOLERANCE, atol=_TOLERANCE):
         inside = "none" if found is None else f"mean {_rounded(found[0])}, std {_rounded(found[1])}"
         raise ModelFileError(

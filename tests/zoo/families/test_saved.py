@@ -206,6 +206,15 @@ def test_folder_without_a_run_is_refused(tmp_path):
         zoo.backbone(str(tmp_path))
 
 
+def test_run_on_a_table_is_no_backbone(run):
+    """A run that takes no pictures says so."""
+    card = json.loads((run / "model.json").read_text())
+    del card["preprocessing"]
+    (run / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ModelFileError, match="is a run on something else than pictures"):
+        zoo.find(str(run))
+
+
 def test_run_with_another_model_is_refused(run):
     """A model.keras that is not the one of model.json gives no backbone."""
     zoo_model(num_classes=4).save(run / "model.keras")

@@ -129,6 +129,28 @@ def test_layers_that_read_vocabularies_are_refused(kind, vocabulary):
     assert found == f"holds a layer of class {kind}, which would read a file or an address that it names"
 
 
+def test_lookup_of_listed_words_is_read():
+    """A table's texts stand in the file itself: nothing is opened."""
+    layer = entry("StringLookup", "x", vocabulary=["a", "b\n"], output_mode="one_hot", num_oov_indices=1)
+    assert read_config(within(layer), KerasLimits()).layers[1].config["vocabulary"] == ["a", "b\n"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("num_oov_indices", 2**40), ("num_oov_indices", True), ("max_tokens", 5), ("idf_weights", "/etc/passwd")],
+)
+def test_lookup_with_other_settings_is_refused(setting, value):
+    """Some of them make Keras take memory by a number in the file."""
+    found = refusal(within(entry("StringLookup", "x", vocabulary=["a"], **{setting: value})))
+    assert found.startswith(f"layer 'x' (StringLookup) has {setting} = ")
+
+
+@pytest.mark.parametrize("kind", ["IntegerLookup", "TextVectorization"])
+def test_other_lookups_are_refused_with_words_too(kind):
+    """No run of ours has them."""
+    assert f"layer of class {kind}, which would read" in refusal(within(entry(kind, "x", vocabulary=["a"])))
+
+
 FUNCTIONS = {
     "activation": ("activation", GET_FILE, "an object 'keras.utils.function.get_file'"),
     "activation by path": ("activation", "keras.utils.get_file", "'keras.utils.get_file'"),

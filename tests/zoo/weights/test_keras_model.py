@@ -32,6 +32,7 @@ from keras_files import (
 import zoo
 from zoo.blocks import GroupedConv2D
 from zoo.errors import ModelFileError
+from zoo.filling import FillMissing
 from zoo.weights.keras_limits import KerasLimits
 from zoo.weights.keras_model import load_model
 from zoo.weights.keras_names import ACTIVATIONS, APPLICATION_LAYERS, LAYERS, OBJECTS, OPERATIONS
@@ -177,6 +178,21 @@ def test_our_grouped_convolution_comes_back(tmp_path):
     model = shake(keras.Sequential([keras.Input((5, 5, 4)), GroupedConv2D(4, 3, groups=2)]))
     assert type(saved(model, tmp_path).layers[0]) is GroupedConv2D
     check_same(saved(model, tmp_path), model)
+
+
+def test_model_of_a_table_comes_back(tmp_path):
+    """Blanks are filled and texts of any letters looked up as before, from inputs by name."""
+    numbers, text = keras.Input((2,), name="numbers"), keras.Input((1,), dtype="string", name="text")
+    words = ["a", "b\nc", "d\xa0" + "e" * 2000]
+    parts = [FillMissing([1.0, 2.0])(numbers), KL.StringLookup(vocabulary=words, output_mode="one_hot")(text)]
+    inputs = {"numbers": numbers, "text": text}
+    model = shake(keras.Model(inputs, KL.Dense(2)(KL.Concatenate()(parts))))
+    found = saved(model, tmp_path)
+    rows = {
+        "numbers": keras.ops.convert_to_tensor([[np.nan, 3.0]] * 4),
+        "text": keras.ops.convert_to_tensor([[word] for word in (*words, "f")]),
+    }
+    np.testing.assert_array_equal(found(rows), model(rows))
 
 
 def test_trained_model_comes_back_uncompiled_and_can_go_on(tmp_path):

@@ -42,6 +42,8 @@ def find_saved(name: str) -> Variant:
     model = load_graph(file)
     if card:
         check_run_model(model, file, card)
+        if card.preprocessing is None:
+            raise ModelFileError(f"{path}: is a run on something else than pictures, and no backbone for them")
     backbone, classifier = cut_backbone(model, file), find_classifier(model)
     preprocessing = card.preprocessing if card else _preprocessing(model, file)
     trained = sum(variable.shape.num_elements() for variable in backbone.trainable_variables)
