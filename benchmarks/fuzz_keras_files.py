@@ -20,6 +20,7 @@ import h5py
 import keras
 import numpy as np
 
+from zoo.filling import FillMissing
 from zoo.spec import Preprocessing
 from zoo.weights.from_keras_arrays import read_arrays
 from zoo.weights.keras_model import load_model
@@ -44,7 +45,7 @@ def seeds(kind: str) -> list[bytes]:
             network().save_weights(path)
             return [path.read_bytes(), legacy(any_size=False), legacy(any_size=True)]
         found = []
-        for model in (network(), recurrent()):
+        for model in (network(), recurrent(), table()):
             model.save(path)
             found.append(_packed(_unchanging(_members(path.read_bytes()))))
         return found
@@ -79,6 +80,15 @@ def recurrent() -> keras.Model:
     gru = keras.layers.GRU(3, name="gru")
     layers = [keras.Input((4, 2), name="in"), keras.layers.Bidirectional(gru, name="both")]
     return keras.Sequential([*layers, keras.layers.Dense(2, name="dense")], name="sequence")
+
+
+def table() -> keras.Model:
+    """Return a small model with two inputs by name, of which one takes texts."""
+    numbers = keras.Input((2,), name="numbers")
+    text = keras.Input((1,), dtype="string", name="text")
+    words = keras.layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot", name="words")(text)
+    x = keras.layers.Concatenate(name="features")([FillMissing([1.0, 2.0], name="fill")(numbers), words])
+    return keras.Model({"numbers": numbers, "text": text}, keras.layers.Dense(2, name="dense")(x), name="table")
 
 
 def legacy(*, any_size: bool) -> bytes:
