@@ -8,7 +8,7 @@ import importlib
 _HOMES = {
     "fit": "finetune.recipe",
     "Run": "finetune.run",
-    "Prediction": "finetune.run",
+    "Prediction": "finetune.answers",
     "FinetuneConfig": "finetune.config",
 }
 __all__ = sorted(_HOMES)

@@ -134,7 +134,7 @@ def _print_answer(prediction: object) -> None:
     if prediction.error:
         click.echo(f"{prediction.file}: {prediction.error}", err=True)
     else:
-        click.echo(f"{prediction.file}\t{prediction.class_name}\t{prediction.probability:.4f}")
+        click.echo(prediction.as_text())
 
 
 def _files(paths: Iterable[str]) -> list[str]:

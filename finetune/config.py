@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import ConfigError, nearest
 from zoo.weights.sources import DEFAULT_CACHE_DIR
@@ -13,21 +13,53 @@ from zoo.weights.sources import DEFAULT_CACHE_DIR
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
+def _listed(value: object) -> object:
+    """Read "a, b" as two names, and a single value as a list of one; JSON's lists pass."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return (value,) if isinstance(value, int) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
 class FinetuneConfig(BaseModel):
     """Settings of one run. A field left at None (or "auto") is decided by the run, which says what it chose and why.
 
     Attributes:
-        data: folder of class folders, or of train/validation/test folders that hold class folders.
-        model: name from `finetune models`, or "auto".
-        method: "head" (frozen trunk, the head learns), or "auto".
+        data: folder of class folders, or of train/validation/test folders that hold class folders; or a CSV file, of a
+            table or a series.
+        target: column of a CSV file that is to be predicted; None takes one named target, label, class or y, or else
+            the last.
+        task: "classification", "regression" or "forecasting"; "auto" goes by the target.
+        numeric: columns to take as numbers whatever they look like.
+        categorical: columns to take as texts whatever they look like.
+        ignore: columns to leave out.
+        missing: what a blank number becomes: "mean", "median" (of the training rows) or "zero"; "refuse" refuses it.
+        separator: between the cells of a CSV file, a character or comma, semicolon, tab, pipe; None detects it.
+        decimal: sign between whole and fraction in a CSV file's numbers, "." or ",".
+        time: column that says when; makes a CSV file a series. None takes a first column that goes up in equal steps.
+        window: steps that a series' model looks back; makes a CSV file a series. None decides by the series' period.
+        horizon: steps that it looks ahead.
+        stride: steps from one window to the next.
+        group: column whose equal values stay on one side of the split, such as a patient.
+        side: column that says "train", "validation" or "test" for each row.
+        sample_weight: column of weights in the loss, 0 or more.
+        class_weights: "none", or "balanced": each class counts the same in the loss, however many examples it has.
+        model: name from `finetune models`, or "auto"; for tables mlp or linear, for series also lstm, gru, bilstm,
+            cnn1d and cnn_lstm.
+        units: of each hidden layer; None decides.
+        l2: penalty on the weights of hidden layers.
+        method: "head" (frozen trunk, the head learns: pictures), "scratch" (tables and series), or "auto".
         weights: "imagenet", a full tag, or the path of a weights file.
         run_dir: directory to write; None makes the next free `runs/<data>-<n>`.
         seed: of the split, the initial weights, dropout and the order of examples.
         image_size: side of the square in pixels; None takes that of the weights.
-        epochs: most passes over the training set.
-        patience: epochs without a lower validation loss before training stops; the best weights are kept.
-        batch_size: examples a step, in training and in the trunk.
-        learning_rate: of Adam.
+        epochs: most passes over the training set; None: 60 for pictures, 200 for rows.
+        patience: epochs without a lower validation loss before training stops; the best weights are kept. None: 8 for
+            pictures, 20 for rows.
+        batch_size: examples a step, in training and in the trunk; None: 32 for pictures, 16 to 1024 for rows.
+        learning_rate: of Adam; None: 0.001 for pictures, 0.005 for rows.
         dropout: rate before the classifier; None takes that of the model.
         validation_fraction: share of every class that picks the best epoch, unless folders say it.
         test_fraction: share of every class that is looked at once, at the end, unless folders say it.
@@ -41,17 +73,35 @@ class FinetuneConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     data: str | None = None
+    target: str | None = None
+    task: Literal["auto", "classification", "regression", "forecasting"] = "auto"
+    numeric: Names = ()
+    categorical: Names = ()
+    ignore: Names = ()
+    missing: Literal["refuse", "mean", "median", "zero"] = "refuse"
+    separator: str | None = None
+    decimal: Literal[".", ","] = "."
+    time: str | None = None
+    window: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    horizon: int = Field(1, ge=1, le=10_000)
+    stride: int = Field(1, ge=1, le=100_000)
+    group: str | None = None
+    side: str | None = None
+    sample_weight: str | None = None
+    class_weights: Literal["none", "balanced"] = "none"
     model: str = "auto"
-    method: Literal["auto", "head"] = "auto"
+    units: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None, BeforeValidator(_listed)] = None
+    l2: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
+    method: Literal["auto", "head", "scratch"] = "auto"
     weights: str = "imagenet"
     run_dir: str | None = None
     seed: int = Field(0, ge=0, lt=2**32)
     # five halvings leave one cell of 32 pixels; the upper end keeps one batch within a gigabyte
     image_size: Annotated[int | None, Field(ge=32, le=1024)] = None
-    epochs: int = Field(60, ge=1, le=100_000)
-    patience: int = Field(8, ge=1)
-    batch_size: int = Field(32, ge=1, le=65_536)
-    learning_rate: float = Field(1e-3, gt=0, le=10, allow_inf_nan=False)
+    epochs: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    patience: Annotated[int | None, Field(ge=1)] = None
+    batch_size: Annotated[int | None, Field(ge=1, le=65_536)] = None
+    learning_rate: Annotated[float | None, Field(gt=0, le=10, allow_inf_nan=False)] = None
     dropout: Annotated[float | None, Field(ge=0, lt=1, allow_inf_nan=False)] = None
     validation_fraction: Rate = 0.15
     test_fraction: Rate = 0.15

@@ -4,10 +4,12 @@ from dataclasses import asdict, dataclass
 
 from finetune.config import FinetuneConfig
 from zoo import registry
+from zoo.errors import ConfigError
 from zoo.spec import SavedModel, Weights
 from zoo.weights import sources
 
 _DEFAULT_MODEL = "efficientnet_lite0"
+_USUAL = {"epochs": 60, "patience": 8, "batch_size": 32, "learning_rate": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[Fine
         ConfigError: unknown model, or a setting that does not go with it.
         ModelFileError: the weights are not at hand.
     """
+    if config.method == "scratch":
+        raise ConfigError("method 'scratch' goes with tables and series; for pictures there is head")
     decisions = []
 
     def decide(what: str, value: object, why: str) -> None:
@@ -56,6 +60,11 @@ def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[Fine
     if config.image_size is None:
         preprocessing = row.preprocessing if row else variant.preprocessing
         decide("image_size", preprocessing.image_size, "the size these weights were trained with")
+    decisions += [
+        Decision(what, value, "usual for a head on frozen features")
+        for what, value in _USUAL.items()
+        if getattr(config, what) is None
+    ]
     if config.dropout is None:
         decide("dropout", variant.dropout, f"as in {variant.name}'s own head")
     filled = {decision.what: decision.value for decision in decisions}

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import keras
 import numpy as np
@@ -16,14 +15,16 @@ from finetune.config import FinetuneConfig, make_config
 from finetune.data.split import SPLITS
 from finetune.data.targets import Target
 from finetune.environment import environment
+from finetune.evaluation.predicted import predicted_rows
 from finetune.evaluation.sides import evaluate_sides
-from finetune.kinds import pictures
+from finetune.kinds.choose import open_source
 from finetune.progress import Reporter
 from finetune.report.write import mistake_plot, write_report
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS, Scale
 from finetune.training.fit import fit_head
+from finetune.training.weights import example_weights
 from finetune.transfer.trunk import head_outputs, join, verify_joined
 from zoo.errors import ConfigError
 from zoo.weights.sources import file_sha256
@@ -69,10 +70,11 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
     seconds: dict[str, float] = {}
     if config.data is None:
         raise ConfigError("data is missing: name a folder of class folders, or a CSV file")
-    kind = kind_of(config)
     with _timed("read", seconds):
-        source = kind.scan(config)
-    config, decisions = kind.resolve(config, source)
+        kind, source, decisions = open_source(config)
+    config = config.model_copy(update={decision.what: decision.value for decision in decisions})
+    config, settled = kind.resolve(config, source)
+    decisions = [*decisions, *settled]
     path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), Path(source.root).stem)
     if path.absolute().is_relative_to(source.root):
         raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
@@ -112,6 +114,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
                 config=config,
                 on_epoch=on_epoch,
                 scale=scale,
+                weights=example_weights(config, target, sides["train"], data.examples.weights),
             )
             outputs = head_outputs(head, features.array, task, scale)
         with _timed("join", seconds):
@@ -131,6 +134,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         described["model_sha256"] = file_sha256(run_dir.model_path)
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(history)
+        run_dir.write_predictions(predicted_rows(target, outputs, kind.labels_of(data, splits.test), splits.test))
         run_dir.write_json("metrics", metrics | {"seconds": seconds, "peak_rss_bytes": _peak_rss_bytes()})
         for number, mistake in enumerate(mistakes):
             run_dir.write_plot(mistake_plot(number), mistake.picture)
@@ -138,11 +142,6 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         write_report(run_dir)
         run_dir.finish()
     return Run(run_dir.path)
-
-
-def kind_of(config: FinetuneConfig) -> ModuleType:
-    """Return the module that reads the data which a config names."""
-    return pictures
 
 
 def _say_plan(

@@ -1,13 +1,14 @@
 """A finished run: what it found out, its model, and what can be asked of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig, make_config
 from finetune.data import load
 from finetune.data.batches import ahead
@@ -15,37 +16,16 @@ from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
 from finetune.data.images import read_square
 from finetune.evaluation.evaluate import classification_metrics, most_confused
+from finetune.kinds import table_answers
 from finetune.progress import Reporter
 from finetune.report.write import write_report
 from finetune.run_dir import RunDir
+from finetune.transfer.encoder import InputColumn, read_columns
 from finetune.transfer.trunk import forward
 from zoo.errors import DataError, ImageError, RunStateError
 from zoo.model_card import ModelCard, parse_card
 from zoo.spec import Preprocessing
 from zoo.weights.run_model import load_run_model
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one file.
-
-    Attributes:
-        file: path as it was given, printable.
-        class_name: the most probable class; None when the file could not be read.
-        probability: of that class.
-        probabilities: of every class by name, summing to 1.
-        error: why the file could not be read; None when it could.
-    """
-
-    file: str
-    class_name: str | None = None
-    probability: float | None = None
-    probabilities: dict[str, float] | None = None
-    error: str | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """Return the fields that say something: the answer, or the error."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -78,7 +58,7 @@ class Run:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the model's outputs."""
+        """Names of the classes, or of the numbers that are predicted, in the order of the model's outputs."""
         return self._card.class_names
 
     @cached_property
@@ -90,6 +70,8 @@ class Run:
     def model(self) -> keras.Model:
         """The model: RGB (batch, image_size, image_size, 3) in [0, 255] to probabilities (batch, classes).
 
+        On a table it goes from a dict of columns, as model.json lists them, to probabilities or numbers.
+
         Raises:
             ModelFileError: model.keras is missing, damaged, unsafe, or not the one that model.json describes.
             RunStateError: model.json is missing or damaged.
@@ -97,19 +79,26 @@ class Run:
         return load_run_model(RunDir(self.path).model_path, self._card)
 
     def predict(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> list[Prediction]:
-        """Answer for each file, in order; a file that cannot be read gets an error instead of an answer.
+        """Answer for each file, in order; a picture that cannot be read gets an error instead of an answer.
 
         Args:
-            paths: picture files.
-            batch_size: files a step.
+            paths: picture files; for a run on a table CSV files.
+            batch_size: pictures a step.
 
         Returns:
-            A prediction for each path.
+            A prediction for each path, or for each row of the files.
+
+        Raises:
+            DataError: a CSV file cannot be read, or lacks a column that the model needs.
         """
         return list(self.iterate(paths, batch_size=batch_size))
 
     def iterate(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> Iterator[Prediction]:
         """Yield what `predict` returns as it comes, holding no more than a few batches of pictures."""
+        if self._kind == "table":
+            for path in paths:
+                yield from table_answers.predict(self.config, self.model, self._columns, self._target, str(path))
+            return
         limits, preprocessing = load.image_limits(self.config), self.preprocessing
         batch_size = max(1, min(batch_size, len(paths)))
 
@@ -129,24 +118,28 @@ class Run:
                 yield (
                     Prediction(file, error=str(picture))
                     if isinstance(picture, ImageError)
-                    else self._answer(file, next(answers))
+                    else answer(self._described["task"], self.class_names, next(answers), file=file)
                 )
 
     def evaluate(self, data: str | Path | None = None, *, verbose: int = 0) -> dict[str, object]:
-        """Measure the model on a folder of class folders.
+        """Measure the model on other data of the kind that it learned on.
 
         Args:
-            data: folder whose class names are among the run's. A folder with a `test` side is judged by that side
-                alone; the data that the run learned on, and None, by the run's own test side.
+            data: folder or CSV file whose class names are among the run's. Data with a test side are judged by that
+                side alone; the data that the run learned on, and None, by the run's own test side.
             verbose: 1 draws a progress bar.
 
         Returns:
-            Metrics as under "test" in metrics.json, with "most_confused" and "examples": which pictures were judged.
+            Metrics as under "test" in metrics.json, with "examples", which were judged, and for pictures
+            "most_confused".
 
         Raises:
             DataError: a class is not one of the run's, or the pictures cannot be read.
         """
         reporter, config = Reporter(verbose), self.config
+        if self._kind == "table":
+            fingerprint = RunDir(self.path).read_json("data")["fingerprint"]
+            return table_answers.evaluate(config, self.model, self._columns, self._target, fingerprint, data)
         examples = scan_folder(data or config.data, drop_empty_classes=True)
         inspection = load.check_examples(config, examples, reporter)
         examples = self._in_our_classes(inspection.examples)
@@ -173,12 +166,23 @@ class Run:
 
     @cached_property
     def _card(self) -> ModelCard:
-        return parse_card(RunDir(self.path).read_json("model"), RunDir(self.path).card_path)
+        return parse_card(self._described, RunDir(self.path).card_path)
 
-    def _answer(self, file: str, output: np.ndarray) -> Prediction:
-        best = int(output.argmax())
-        probabilities = {name: float(value) for name, value in zip(self.class_names, output, strict=True)}
-        return Prediction(file, self.class_names[best], float(output[best]), probabilities)
+    @cached_property
+    def _described(self) -> dict:
+        return RunDir(self.path).read_json("model")
+
+    @property
+    def _kind(self) -> str:
+        return self._described.get("kind", "pictures")
+
+    @cached_property
+    def _columns(self) -> tuple[InputColumn, ...]:
+        return read_columns(self._described, RunDir(self.path).card_path)
+
+    @property
+    def _target(self) -> tuple[str, tuple[str, ...]]:
+        return self._described["task"], self.class_names
 
     def _judged(self, examples: Examples, own: bool) -> tuple[list[int] | tuple[int, ...], str]:
         if own:

@@ -13,7 +13,10 @@ from zoo.atomic import atomic_path, write_atomic
 from zoo.errors import LockedError, ResourceError, RunStateError
 from zoo.model_card import CARD_FILE, MODEL_FILE
 
-_FILES = ("config.json", "environment.json", "data.json", CARD_FILE, "history.csv", "metrics.json", "mistakes.json")
+_FILES = (
+    *("config.json", "environment.json", "data.json", CARD_FILE, "history.csv", "metrics.json", "mistakes.json"),
+    "predictions.csv",
+)
 _OTHERS = (MODEL_FILE, "report.html", "DONE")
 _PLOTS = "plots"
 _LOCK = "LOCK"
@@ -106,6 +109,19 @@ class RunDir:
         writer.writerows(history)
         self._write("history.csv", text.getvalue())
 
+    def write_predictions(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write predictions.csv, a row for each test example: which, what is true, what is predicted."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _escaped(value) for name, value in row.items()} for row in rows)
+        self._write("predictions.csv", text.getvalue())
+
+    def read_predictions(self) -> list[dict[str, object]]:
+        """Return the rows of predictions.csv with numbers as numbers."""
+        rows = csv.DictReader(io.StringIO(self._read(self.path / "predictions.csv").decode()))
+        return [{name: value if name == "example" else _number(value) for name, value in row.items()} for row in rows]
+
     def write_plot(self, name: str, png: bytes) -> None:
         """Write plots/NAME.png."""
         (self.path / _PLOTS).mkdir(exist_ok=True)
@@ -197,6 +213,12 @@ def _parsed(path: Path, content: bytes) -> dict | list:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RunStateError(f"{path}: damaged, not JSON ({error})") from error
+
+
+def _escaped(value: object) -> object:
+    """Return a cell that spreadsheets do not take for a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if risky else value
 
 
 def _number(text: str) -> object:

@@ -11,41 +11,73 @@ from finetune.run_dir import RunDir
 
 
 def fit_summary(run: Run) -> str:
-    """Return the closing table of a fit: accuracy of the three sides, seconds, confusions, and the report's path."""
+    """Return the closing table of a fit: scores of the three sides, seconds, confusions, and the report's path."""
     metrics = run.metrics
+    scores = _number_table(metrics) if "mae" in metrics["test"] else _accuracy_table(metrics)
+    seconds = ", ".join(f"{phase} {spent:.1f}" for phase, spent in metrics["seconds"].items())
+    lines = [_text(scores), f"seconds: {seconds}", *_confusions(metrics), f"report: {RunDir(run.path).report_path}"]
+    return "\n".join(lines)
+
+
+def _accuracy_table(metrics: Mapping[str, object]) -> Table:
     accuracy = Table(title="accuracy", title_justify="left")
-    for column in ("", "pictures", "accuracy", "95 % interval", "loss"):
+    for column in ("", "examples", "accuracy", "95 % interval", "loss"):
         accuracy.add_column(column, justify="left" if not column else "right")
     for side in ("train", "validation", "test"):
         accuracy.add_row(side, *_accuracy_cells(metrics[side]))
     baseline = metrics["baseline"]
     accuracy.add_row(f"baseline ({baseline['name']})", "", f"{baseline['accuracy']:.3f}", "", "", style="dim")
-    seconds = ", ".join(f"{phase} {spent:.1f}" for phase, spent in metrics["seconds"].items())
-    lines = [_text(accuracy), f"seconds: {seconds}", *_confusions(metrics), f"report: {RunDir(run.path).report_path}"]
-    return "\n".join(lines)
+    return accuracy
+
+
+def _number_table(metrics: Mapping[str, object]) -> Table:
+    errors = Table(title="errors", title_justify="left")
+    for column in ("", "examples", "mean absolute", "95 % interval", "root mean square", "R²"):
+        errors.add_column(column, justify="left" if not column else "right")
+    for side in ("train", "validation", "test"):
+        scores = metrics[side]
+        interval = "–".join(f"{end:.4g}" for end in scores.get("mae_interval") or ())
+        r2 = "" if scores["r2"] is None else f"{scores['r2']:.3f}"
+        errors.add_row(
+            side, f"{scores['num_examples']:,}", f"{scores['mae']:.4g}", interval, f"{scores['rmse']:.4g}", r2
+        )
+    for rule in metrics["baselines"]:
+        errors.add_row(
+            f"baseline ({rule['name']})", "", f"{rule['mae']:.4g}", "", f"{rule['rmse']:.4g}", "", style="dim"
+        )
+    return errors
 
 
 def evaluation_summary(metrics: Mapping[str, object]) -> str:
-    """Return the table of `finetune evaluate`: overall accuracy, then each class."""
+    """Return the text of `finetune evaluate`: overall accuracy and each class, or the errors of numbers."""
+    if "mae" in metrics:
+        r2 = "" if metrics["r2"] is None else f", R² {metrics['r2']:.3f}"
+        interval = "–".join(f"{end:.4g}" for end in metrics["mae_interval"] or ())
+        return (
+            f"mean absolute error {metrics['mae']:.4g}{f' ({interval})' if interval else ''}, root mean square "
+            f"{metrics['rmse']:.4g}{r2} on {metrics['num_examples']:,} examples: {metrics['examples']}"
+        )
     low, high = metrics["accuracy_interval"]
     table = Table(title="per class", title_justify="left")
-    for column in ("class", "pictures", "precision", "recall", "F1"):
+    for column in ("class", "examples", "precision", "recall", "F1"):
         table.add_column(column, justify="left" if column == "class" else "right")
     for name, scores in metrics["per_class"].items():
         values = (f"{scores[key]:.3f}" for key in ("precision", "recall", "f1"))
         table.add_row(name, f"{scores['support']:,}", *values)
-    head = f"accuracy {metrics['accuracy']:.3f} ({low:.3f}-{high:.3f}) on {metrics['num_examples']:,} pictures"
+    head = f"accuracy {metrics['accuracy']:.3f} ({low:.3f}-{high:.3f}) on {metrics['num_examples']:,} examples"
     return "\n".join([f"{head}: {metrics['examples']}", _text(table), *_confusions(metrics)])
 
 
 def _accuracy_cells(side: Mapping[str, object]) -> tuple[str, ...]:
-    low, high = side["accuracy_interval"]
-    return f"{side['num_examples']:,}", f"{side['accuracy']:.3f}", f"{low:.3f}-{high:.3f}", f"{side['loss']:.3f}"
+    interval = "-".join(f"{end:.3f}" for end in side.get("accuracy_interval") or ())
+    return f"{side['num_examples']:,}", f"{side['accuracy']:.3f}", interval, f"{side['loss']:.3f}"
 
 
 def _confusions(metrics: Mapping[str, object]) -> list[str]:
+    if "most_confused" not in metrics:
+        return []
     pairs = [f"{p['label']} taken for {p['predicted']} ({p['count']})" for p in metrics["most_confused"]]
-    return [f"most often confused: {'; '.join(pairs)}"] if pairs else ["no picture was confused with another class"]
+    return [f"most often confused: {'; '.join(pairs)}"] if pairs else ["no class was confused with another"]
 
 
 def _text(table: Table) -> str:

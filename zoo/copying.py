@@ -29,7 +29,7 @@ def copy_onto(
         What the model's output becomes.
     """
     # once: Keras walks back along every path there is, of which residual blocks make 2**depth
-    source = keras.utils.get_source_inputs(x)[0]
+    (source,) = keras.utils.get_source_inputs(x)
     copies = _Copies(source, _fresh_names(model, reserved), leave_out)
     output = copies.onto(x, model)
     if weights:

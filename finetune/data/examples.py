@@ -46,6 +46,16 @@ class Examples:
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def strata(self) -> Sequence[int]:
+        """A number for each file; files of one number are dealt to the sides in the same proportions."""
+        return self.labels if self.task == "classification" else (0,) * len(self)
+
+    @property
+    def strata_names(self) -> tuple[str, ...]:
+        """Names of the numbers in `strata`; one nameless for targets that are no classes."""
+        return self.class_names if self.task == "classification" else ("",)
+
     def only(self, indices: Sequence[int]) -> "Examples":
         """Return the same source restricted to `indices`, in their order."""
         kept = {

@@ -1,10 +1,11 @@
 """Who learns, who picks, who judges: a pure, seeded, stratified split."""
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol
 
-from finetune.data.examples import Examples
 from zoo.errors import DataError
 
 SPLITS = ("train", "validation", "test")
@@ -34,11 +35,23 @@ class Splits:
         return tuple(side_of[index] for index in range(num_examples))
 
 
-def split(examples: Examples, *, validation_fraction: float, test_fraction: float, seed: int) -> Splits:
-    """Split every class in the same proportions; sides that the folders already name are kept as they are.
+class Dealable(Protocol):
+    """What a split needs to know of examples."""
 
-    Each class is shuffled by a generator of its own, so one class's files do not move another's. Every class has at
-    least one example on every side. A side that the folders lack is taken from their training examples.
+    strata: Sequence[int]
+    strata_names: tuple[str, ...]
+    given_splits: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+
+
+def split(examples: Dealable, *, validation_fraction: float, test_fraction: float, seed: int) -> Splits:
+    """Split every class in the same proportions; sides that the data already name are kept as they are.
+
+    Each class is shuffled by a generator of its own, so one class's examples do not move another's. Every class has at
+    least one example on every side. A side that the data lack is taken from their training examples. Examples of one
+    group stay together; the proportions are then as near as whole groups allow.
 
     Args:
         examples: all usable examples.
@@ -47,7 +60,7 @@ def split(examples: Examples, *, validation_fraction: float, test_fraction: floa
         seed: same seed, same split.
 
     Raises:
-        DataError: a class has too few examples to be on every side.
+        DataError: a class has too few examples or groups to be on every side, or a group is on two given sides.
     """
     given = examples.given_splits
     sides: dict[str, list[int]] = {name: [] for name in SPLITS}
@@ -57,20 +70,81 @@ def split(examples: Examples, *, validation_fraction: float, test_fraction: floa
     wanted = {name: fraction for name, fraction in fractions.items() if not sides[name]}
     pool = sides["train"] if given else list(range(len(examples)))
     if wanted:
+        deal = _deal_groups if examples.groups else _deal_strata
         sides["train"] = []
-        for label, members in _by_class(examples, pool):
-            taken = _deal(members, list(wanted.values()), random.Random(f"{seed}:{examples.class_names[label]}"))
-            if taken is None:
-                raise DataError(_too_few(examples.class_names[label], len(members), 1 + len(wanted)))
-            for name, part in zip((*wanted, "train"), taken, strict=True):
-                sides[name] += part
+        for name, part in deal(examples, pool, wanted, seed).items():
+            sides[name] += part
+    _check_groups(examples, sides)
     return Splits(**{name: tuple(sorted(indices)) for name, indices in sides.items()})
 
 
-def _by_class(examples: Examples, pool: Sequence[int]) -> list[tuple[int, list[int]]]:
-    members: dict[int, list[int]] = {label: [] for label in range(len(examples.class_names))}
+def _deal_strata(
+    examples: Dealable, pool: Sequence[int], wanted: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    sides: dict[str, list[int]] = {name: [] for name in (*wanted, "train")}
+    for label, members in _by_stratum(examples, pool):
+        name = examples.strata_names[label]
+        taken = _deal(members, list(wanted.values()), random.Random(f"{seed}:{name}"))
+        if taken is None:
+            raise DataError(_too_few(name, len(members), 1 + len(wanted)))
+        for side, part in zip(sides, taken, strict=True):
+            sides[side] += part
+    return sides
+
+
+def _deal_groups(
+    examples: Dealable, pool: Sequence[int], wanted: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Deal whole groups, the largest first, each to the side that lacks most of what the group has.
+
+    What a side lacks is counted class by class, in shares of the class, so that rare classes are dealt evenly too.
+    """
+    members: dict[str, list[int]] = {}
     for index in pool:
-        members[examples.labels[index]].append(index)
+        members.setdefault(examples.groups[index], []).append(index)
+    strata = examples.strata
+    totals = Counter(strata[index] for index in pool)
+    shares = {**wanted, "train": 1 - sum(wanted.values())}
+    have = {side: Counter() for side in shares}
+    sides: dict[str, list[int]] = {side: [] for side in shares}
+    generator = random.Random(f"{seed}:groups")
+    order = sorted(sorted(members), key=lambda group: (-len(members[group]), generator.random()))
+    for group in order:
+        counts = Counter(strata[index] for index in members[group])
+
+        def lack(side: str, counts: Counter = counts) -> float:
+            return (
+                sum(count * (shares[side] - have[side][label] / totals[label]) for label, count in counts.items())
+                / shares[side]
+            )
+
+        side = max(shares, key=lack)
+        sides[side] += members[group]
+        have[side].update(counts)
+    for label, total in totals.items():
+        missing = [side for side in shares if not have[side][label]]
+        if missing:
+            raise DataError(_too_few_groups(examples, label, total, members.values(), missing))
+    return sides
+
+
+def _check_groups(examples: Dealable, sides: Mapping[str, Sequence[int]]) -> None:
+    side_of: dict[str, str] = {}
+    for side, indices in sides.items() if examples.groups else ():
+        for index in indices:
+            first = side_of.setdefault(examples.groups[index], side)
+            if first != side:
+                raise DataError(
+                    f"the data put the group {examples.groups[index]!r} into {first} and into {side}. "
+                    f"Give its examples one side, or do not name a group."
+                )
+
+
+def _by_stratum(examples: Dealable, pool: Sequence[int]) -> list[tuple[int, list[int]]]:
+    members: dict[int, list[int]] = {label: [] for label in range(len(examples.strata_names))}
+    strata = examples.strata
+    for index in pool:
+        members[strata[index]].append(index)
     return list(members.items())
 
 
@@ -85,8 +159,21 @@ def _deal(members: list[int], fractions: list[float], generator: random.Random) 
     return [*parts, shuffled] if shuffled else None
 
 
-def _too_few(class_name: str, count: int, sides: int) -> str:
+def _too_few(name: str, count: int, sides: int) -> str:
+    usable = f"{count} usable example{'s' if count != 1 else ''}"
+    has = f"class {name!r} has {usable}; it needs" if name else f"the data have {usable}; needed are"
+    end = ", or take the class out" if name else ""
+    return f"{has} at least {sides}, one each to train, to validate and to test. Add examples{end}."
+
+
+def _too_few_groups(
+    examples: Dealable, label: int, total: int, groups: Iterable[Sequence[int]], missing: Sequence[str]
+) -> str:
+    strata = examples.strata
+    count = sum(any(strata[index] == label for index in group) for group in groups)
+    name = examples.strata_names[label]
+    what = f"class {name!r}" if name else "the data"
     return (
-        f"class {class_name!r} has {count} usable picture{'s' if count != 1 else ''}; it needs at least {sides}, "
-        f"one each to train, to validate and to test. Add pictures, or take the class out."
+        f"{what}: {total:,} examples in {count:,} groups leave none for {' and '.join(missing)}, "
+        f"for a group is not divided. Add groups, or name a finer one."
     )

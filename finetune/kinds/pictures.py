@@ -10,7 +10,7 @@ from finetune import decide
 from finetune.config import FinetuneConfig
 from finetune.data import load
 from finetune.data.checks import Inspection
-from finetune.data.examples import Examples
+from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
 from finetune.data.split import Splits
 from finetune.data.targets import Target, picture_target
@@ -105,3 +105,8 @@ def sizes(features: Features, seconds: Mapping[str, float]) -> str:
     origin = f"{features.reused_rows:,} of {rows:,} pictures reused from an earlier run" if features.reused_rows else ""
     rate = f"{computed:,} computed at {computed / seconds['features']:,.0f} a second" if computed else ""
     return f"features: {', '.join(filter(None, (origin, rate)))} ({seconds['features']:.1f} s)"
+
+
+def labels_of(inspection: Inspection, indices: Sequence[int]) -> list[str]:
+    """Return the files of some examples."""
+    return [printable(inspection.examples.files[index]) for index in indices]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from finetune.report import number_words
 from finetune.report.plots import best_epoch, drawable
 
 MISTAKES_SHOWN = 24
@@ -23,6 +24,11 @@ SCORES = {
     "recall_macro": "recall, mean of classes",
     "f1_macro": "F1, mean of classes",
     "ece": "calibration error (ECE)",
+    "mae": "mean absolute error",
+    "rmse": "root of mean squared error",
+    "r2": "R²",
+    "exact_match": "all labels right",
+    "f1_micro": "F1 of all labels together",
 }
 PHASES = {"check": "Checking the data", "features": "Computing features", "train": "Training", "evaluate": "Evaluating"}
 
@@ -77,12 +83,14 @@ def render(report: Report) -> str:
     """
     test, names = report.metrics["test"], report.data.get("class_names", [])
     values = {field.name: getattr(report, field.name) for field in fields(report)}
+    outputs = report.data.get("outputs", [])
     values |= {
+        "headline": number_words.headline(report.metrics, outputs, _rounded),
         "source_name": _source_name(report.data),
-        "noun": "pictures" if "image_size" in report.model.get("preprocessing", {}) else "examples",
+        "noun": _noun(report),
         "test": test,
         "tested": _tested(report),
-        "remarks": _remarks(report.metrics) if "accuracy" in test else [],
+        "remarks": _remarks(report.metrics) if "accuracy" in test else number_words.remarks(report.metrics, _rounded),
         "scores": _scores(report),
         "counts": _counts(report.data),
         "epochs": _epochs(report.history),
@@ -127,6 +135,11 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,}" if isinstance(value, Integral) else f"{value:,.{digits}f}"
+
+
+def _rounded(value: float) -> str:
+    """Return a number in units of the user's with three or four digits that count."""
+    return f"{value:,.4g}" if 1e-4 <= abs(value) < 1e6 or not value else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
@@ -185,10 +198,15 @@ def _source_name(data: dict) -> str:
     return Path(source).name or source
 
 
+def _noun(report: Report) -> str:
+    pictures = "pictures" if "image_size" in (report.model.get("preprocessing") or {}) else "examples"
+    return {"table": "rows", "series": "windows"}.get(report.data.get("kind"), pictures)
+
+
 def _tested(report: Report) -> dict | None:
     """Return how many test examples there were and how many were right, or None when the task has no accuracy."""
     test = report.metrics["test"]
-    if "accuracy" not in test:
+    if "accuracy" not in test or "exact_match" in test:
         return None
     matrix = test.get("confusion_matrix")
     if not matrix:

@@ -29,20 +29,22 @@ NAMED_CLASSES = 64  # as many names as fit along an axis at 8 points without tou
 
 
 def curves(history: list[dict]) -> bytes:
-    """Draw loss and accuracy for training and validation over the epochs of all phases.
+    """Draw loss and accuracy, or mean absolute error, for training and validation over the epochs of all phases.
 
     Args:
-        history: a row per epoch in order, with "loss", "accuracy", "val_loss", "val_accuracy" and "phase". Absent or
+        history: a row per epoch in order, with "loss", "accuracy" or "mae", these with "val_", and "phase". Absent or
             non-finite values leave a gap; a quantity that no row has gets no panel.
 
     Returns:
         A PNG, one panel above the other, with the best epoch (see `best_epoch`) marked.
     """
-    panels = [name for name in ("loss", "accuracy") if any(name in row or f"val_{name}" in row for row in history)]
+    panels = [
+        name for name in ("loss", "accuracy", "mae") if any(name in row or f"val_{name}" in row for row in history)
+    ]
     figure = Figure(figsize=(5.2, max(2.4 * len(panels), 1.2)), dpi=DPI, layout="constrained", facecolor="white")
     if not panels:
         figure.text(0.5, 0.5, "No epoch was trained.", ha="center", va="center", color=SOFT)
-        return _png(figure)
+        return as_png(figure)
     stack = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(stack, panels, strict=True):
         _curve(axes, history, name)
@@ -51,7 +53,7 @@ def curves(history: list[dict]) -> bytes:
     stack[-1].set_xlabel("epoch", color=SOFT)
     stack[-1].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     stack[-1].set_xlim(0.5, len(history) + 0.5)
-    return _png(figure)
+    return as_png(figure)
 
 
 def best_epoch(history: list[dict]) -> int | None:
@@ -93,7 +95,7 @@ def confusion(matrix: list[list[int]], class_names: list[str]) -> bytes:
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
         bar.outline.set_visible(False)
     _name_classes(axes, class_names, 72 * side / max(classes, 1))
-    return _png(figure)
+    return as_png(figure)
 
 
 def drawable(name: str) -> bool:
@@ -115,13 +117,16 @@ def _curve(axes: Axes, history: list[dict], name: str) -> None:
         axes.plot(best, at_best, label=f"best epoch ({best})", linestyle="", **ring)
         if len(history) > 1:
             axes.axvline(best, color=BEST, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
-    axes.set_title(name, loc="left", fontsize=11, fontweight="bold", color=INK)
+    axes.set_title(
+        {"mae": "mean absolute error"}.get(name, name), loc="left", fontsize=11, fontweight="bold", color=INK
+    )
     if name == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    _quiet_frame(axes)
+    quiet_frame(axes)
 
 
-def _quiet_frame(axes: Axes) -> None:
+def quiet_frame(axes: Axes) -> None:
+    """Leave of the frame what helps to read: lines across, and the bottom."""
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -146,7 +151,7 @@ def _mark_phases(stack: np.ndarray, history: list[dict]) -> None:
     stack[0].set_ylim(bottom, top + 0.12 * (top - bottom))  # room for the names above the curves
     style = {"xytext": (3, -2), "textcoords": "offset points", "va": "top", "color": SOFT, "parse_math": False}
     for i, edge in enumerate(edges):
-        name = _label(phases[starts[i]], i)
+        name = label_of(phases[starts[i]], i)
         stack[0].annotate(name, (edge, 1), xycoords=("data", "axes fraction"), font=_font(8), **style)
 
 
@@ -168,7 +173,7 @@ def _name_classes(axes: Axes, class_names: list[str], cell_points: float) -> Non
     classes = len(class_names)
     every = math.ceil(classes / NAMED_CLASSES)
     positions = range(0, classes, every)
-    labels = [_label(class_names[i], i) for i in positions]
+    labels = [label_of(class_names[i], i) for i in positions]
     size = 9 if classes <= COUNTED_CLASSES else 8
     font = _font(size)
     fits = max((len(label) for label in labels), default=0) * 0.65 * size < cell_points
@@ -186,7 +191,7 @@ def _name_classes(axes: Axes, class_names: list[str], cell_points: float) -> Non
         axes.tick_params(which="minor", length=0)
 
 
-def _label(name: str, index: int) -> str:
+def label_of(name: str, index: int = 0) -> str:
     """Return `name` as text that the font can write, short enough for an axis."""
     text = _visible(name)
     if not drawable(name):
@@ -220,7 +225,8 @@ def _font_file() -> str:
     return str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as PNG, the same bytes for the same figure."""
     file = io.BytesIO()
     # Without the version of Matplotlib in the file, equal runs give equal bytes.
     FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})

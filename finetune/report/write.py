@@ -2,7 +2,9 @@
 
 import shlex
 
-from finetune.report import plots
+import numpy as np
+
+from finetune.report import number_plots, plots
 from finetune.report.page import Report, render
 from finetune.run_dir import RunDir
 
@@ -16,8 +18,13 @@ def write_report(run_dir: RunDir) -> None:
     """
     metrics, data = run_dir.read_json("metrics"), run_dir.read_json("data")
     history = run_dir.read_history()
-    run_dir.write_plot("curves", plots.curves(history))
-    run_dir.write_plot("confusion", plots.confusion(metrics["test"]["confusion_matrix"], data["class_names"]))
+    drawn = {"curves": plots.curves(history)}
+    if "confusion_matrix" in metrics["test"]:
+        drawn["confusion"] = plots.confusion(metrics["test"]["confusion_matrix"], data["class_names"])
+    if data.get("outputs"):
+        drawn |= _number_plots(run_dir.read_predictions(), data)
+    for name, png in drawn.items():
+        run_dir.write_plot(name, png)
     pictures = run_dir.read_plots()
     mistakes = [
         mistake | {"picture": pictures[mistake_plot(number)]}
@@ -33,10 +40,21 @@ def write_report(run_dir: RunDir) -> None:
         metrics=metrics,
         model=run_dir.read_json("model"),
         mistakes=mistakes,
-        plots={name: pictures[name] for name in ("curves", "confusion")},
+        plots=drawn,
         command=f"finetune fit --config {config_path} --run-dir {shlex.quote(str(run_dir.path) + '-again')}",
     )
     run_dir.write_report(render(report))
+
+
+def _number_plots(rows: list[dict[str, object]], data: dict) -> dict[str, bytes]:
+    """Return the pictures of the first output, which for a forecast is one step ahead."""
+    name = data["outputs"][0]
+    values, predicted = (np.array([row[key] for row in rows], float) for key in (name, f"{name} predicted"))
+    found = {"predicted": number_plots.predicted_against_true(values, predicted, name)}
+    if data["kind"] == "series":
+        steps = [str(row["example"]) for row in rows]
+        found["forecast"] = number_plots.along_time(values, predicted, name, steps)
+    return found
 
 
 def mistake_plot(number: int) -> str:

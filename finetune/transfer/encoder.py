@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 
+from zoo.errors import RunStateError
 from zoo.filling import FillMissing
 
 NUMBERS = "numbers"
@@ -127,6 +129,25 @@ def model_inputs(values: Mapping[str, np.ndarray], columns: Sequence[InputColumn
         if column.kind == "categorical":
             inputs[column.input] = keras.ops.convert_to_tensor(values[column.name].astype(str)[:, None])
     return inputs
+
+
+def read_columns(described: Mapping[str, object], path: Path) -> tuple[InputColumn, ...]:
+    """Return the columns that model.json lists.
+
+    Raises:
+        RunStateError: it lists none, or lists them otherwise than a run does.
+    """
+    try:
+        columns = tuple(
+            InputColumn(**{**column, "categories": tuple(column["categories"])}) for column in described["columns"]
+        )
+    except (KeyError, TypeError) as error:
+        raise RunStateError(
+            f"{path}: its columns are missing or damaged; start the run again with --overwrite"
+        ) from error
+    if not columns or not all(isinstance(column.name, str) and isinstance(column.input, str) for column in columns):
+        raise RunStateError(f"{path}: its columns are damaged; start the run again with --overwrite")
+    return columns
 
 
 def _unknown(categories: Sequence[str]) -> str:

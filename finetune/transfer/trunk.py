@@ -10,7 +10,6 @@ import zoo
 from finetune.config import FinetuneConfig
 from finetune.tasks import Scale, Task, finish, outputs_of
 from zoo import registry
-from zoo.copying import copy_onto
 from zoo.errors import RunStateError
 from zoo.head import classifier, pool
 from zoo.spec import Preprocessing
@@ -59,9 +58,21 @@ def new_head(num_features: int, num_outputs: int, *, dropout: float, seed: int) 
 
 
 def join(trunk: keras.Model, head: keras.Model, task: Task, scale: Scale | None = None) -> keras.Model:
-    """Return one flat model, from the trunk's inputs to the task's outputs, with copies of the head's layers."""
-    logits = copy_onto(trunk.output, head, weights=True)
-    return keras.Model(trunk.input, finish(logits, task, scale), name=trunk.name)
+    """Return one flat model, from the trunk's inputs to the task's outputs, with copies of the head's layers.
+
+    Args:
+        trunk: raw inputs to features.
+        head: features to logits, one layer after the other.
+        task: says what becomes of the logits.
+        scale: of targets that are numbers.
+    """
+    x = trunk.output
+    for layer in head.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            copy = type(layer).from_config(layer.get_config())
+            x = copy(x)
+            copy.set_weights(layer.get_weights())
+    return keras.Model(trunk.input, finish(x, task, scale), name=trunk.name)
 
 
 def forward(model: keras.Model, batches: Iterable[np.ndarray], *, batch_size: int) -> Iterator[np.ndarray]:

@@ -32,7 +32,7 @@ def run(capfd):
         (["fit", "x", "--set", "seed"], 2, "takes NAME=VALUE"),
         (["fit", "x", "--set", "seed=1", "--set", "seed=2"], 2, "given twice"),
         (["fit", "x", "--epochs", "many"], 2, "epochs"),
-        (["fit", "x", "--method", "magic"], 2, "'auto' or 'head'"),
+        (["fit", "x", "--method", "magic"], 2, "'auto', 'head' or 'scratch'"),
         (["fit", "x", "--config", "none.yaml"], 2, "No such file"),
         (["fit", "x", "--modle", "y"], 2, "--model"),
         (["predict", "nowhere", "a.jpg"], 5, "holds no run"),

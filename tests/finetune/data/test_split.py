@@ -72,7 +72,7 @@ def test_a_missing_side_comes_from_train():
 
 def test_too_small_a_class_is_refused():
     """A class that cannot be on every side is named with its count."""
-    with pytest.raises(DataError, match="class 'b' has 2 usable pictures; it needs at least 3"):
+    with pytest.raises(DataError, match="class 'b' has 2 usable examples; it needs at least 3"):
         deal(examples(10, 2))
 
 

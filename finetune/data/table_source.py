@@ -1,0 +1,161 @@
+"""A CSV file as a config means it: which column is the target, what the others are for, what the checks say."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from finetune.config import FinetuneConfig
+from finetune.data.columns import Column, LeftOut, Table, as_numbers, looks_numeric, require_column
+from finetune.data.examples import Skipped, printable
+from finetune.data.findings import Finding
+from finetune.data.folder import SPLIT_FOLDERS
+from finetune.data.rows import Rows, file_digest
+from finetune.data.table_checks import apply_findings, check_table
+from finetune.data.table_file import TableLimits
+from finetune.data.table_head import read_head
+from finetune.data.table_reading import read_table
+from finetune.data.targets import Target
+from zoo.errors import DataError
+
+# Where a config does not say: a column of such a name is the target, or else the last.
+TARGET_NAMES = ("target", "label", "class", "y", "outcome")
+# So few different whole numbers, and so many rows of each, are taken for classes.
+_MOST_CLASSES, _ROWS_A_CLASS = 20, 10
+
+
+def read(config: FinetuneConfig) -> tuple[Table, str, str]:
+    """Read the CSV file of a config.
+
+    Returns:
+        The table, the name of its target column, and why it is the target ("" where the config says so).
+
+    Raises:
+        DataError: the file cannot be read as a table, or lacks a column that the config names.
+        ConfigError: the config contradicts itself.
+    """
+    head = read_head(config.data, separator=config.separator, limits=TableLimits())
+    names = [name for name in head.names if name and name not in config.ignore]
+    target, why = config.target, ""
+    if target is None:
+        found = next((name for name in names if name.lower() in TARGET_NAMES), names[-1] if names else "")
+        target, why = found, "its name says so" if found.lower() in TARGET_NAMES else "the last column"
+    roles = [name for name in (target, config.group, config.side) if name]
+    for name in (*roles, *filter(None, (config.time, config.sample_weight))):
+        require_column(head, name)
+    table = read_table(
+        config.data,
+        text=dict.fromkeys(roles),
+        numeric=[name for name in config.numeric if name not in roles],
+        categorical=[name for name in config.categorical if name not in roles],
+        ignore=config.ignore,
+        separator=config.separator,
+        decimal=config.decimal,
+    )
+    return table, target, why
+
+
+def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:
+    """Return the rows of a table with their target, groups, weights and sides.
+
+    Raises:
+        DataError: the target or another column that the config names cannot be what it is to be.
+    """
+    missing = None if config.missing == "refuse" else config.missing
+    roles = dict.fromkeys(filter(None, (config.group, config.side, config.sample_weight)))
+    features = table.without([LeftOut(name, "") for name in roles])
+    findings = check_table(features, target, missing=missing)
+    kept = apply_findings(table, [*findings])
+    columns = {name: column for name, column in kept.columns.items() if name not in (target, *roles)}
+    task = task_of(config, kept, target)
+    said = tuple(Finding(f.kind, _severity(f.severity), f.message, f.columns, len(f.rows) or 1) for f in findings)
+    if not columns and not any(finding.severity == "error" for finding in said):
+        raise DataError(f"{printable(table.path)}: no column is left to predict {target!r} from: {_reasons(kept)}")
+    left = [Skipped(item.column, item.reason) for item in kept.left_out if item.column not in roles]
+    gone = sorted({row for f in findings if f.leaves_out and not f.columns for row in f.rows})
+    return Rows(
+        root=os.path.abspath(table.path),
+        columns=columns,
+        target=_target(kept, target, task),
+        lines=kept.lines,
+        file_sha256=file_digest(Path(table.path)),
+        given_splits=_sides(kept, config.side),
+        groups=_texts(kept, config.group),
+        weights=_weights(kept, config.sample_weight),
+        skipped=tuple(Skipped(f"line {table.lines[row]}", "no target") for row in gone),
+        left_out=tuple(left),
+        notes=table.notes,
+        findings=said,
+    )
+
+
+def task_of(config: FinetuneConfig, table: Table, target: str) -> str:
+    """Return "classification" or "regression": what the config says, or what the target's texts look like."""
+    if config.task in ("classification", "regression"):
+        return config.task
+    if not looks_numeric(table, target):
+        return "classification"
+    values = as_numbers(table, target).values
+    known = values[~np.isnan(values)]
+    distinct = len(np.unique(known))
+    few = distinct <= _MOST_CLASSES and len(known) >= _ROWS_A_CLASS * distinct
+    return "classification" if few and np.array_equal(known, np.round(known)) else "regression"
+
+
+def _target(table: Table, name: str, task: str) -> Target:
+    if task == "regression":
+        values = as_numbers(table, name).values
+        return Target("regression", values.astype("float32")[:, None], (name,))
+    column = table.columns[name]
+    used = np.unique(column.values)
+    # texts of rows that were skipped are no classes
+    renumbered = np.searchsorted(used, column.values).astype("int32")
+    return Target("classification", renumbered, tuple(column.categories[code] for code in used))
+
+
+def _texts(table: Table, name: str | None) -> tuple[str, ...]:
+    if name is None:
+        return ()
+    column = table.columns[name]
+    _refuse_blanks(table, column)
+    return tuple(column.categories[code] for code in column.values)
+
+
+def _sides(table: Table, name: str | None) -> tuple[str, ...]:
+    texts = _texts(table, name)
+    unknown = sorted({text for text in texts if text.strip().lower() not in SPLIT_FOLDERS})
+    if unknown:
+        raise DataError(
+            f"{printable(table.path)}: the column {name!r} must say train, validation or test; "
+            f"it also says {', '.join(map(repr, unknown[:5]))}"
+        )
+    return tuple(SPLIT_FOLDERS[text.strip().lower()] for text in texts)
+
+
+def _weights(table: Table, name: str | None) -> np.ndarray | None:
+    if name is None:
+        return None
+    column = as_numbers(table, name)
+    _refuse_blanks(table, column)
+    negative = np.flatnonzero(column.values < 0)
+    if len(negative):
+        line = table.lines[negative[0]]
+        raise DataError(f"{printable(table.path)} line {line}: the weight in {name!r} must be 0 or more")
+    if not column.values.sum() > 0:
+        raise DataError(f"{printable(table.path)}: all weights in {name!r} are 0, so nothing would be learned")
+    return column.values.astype("float32")
+
+
+def _refuse_blanks(table: Table, column: Column) -> None:
+    blank = np.flatnonzero(column.blank)
+    if len(blank):
+        line = table.lines[blank[0]]
+        raise DataError(f"{printable(table.path)} line {line}: the column {column.name!r} is blank; fill it in")
+
+
+def _severity(severity: str) -> str:
+    return "note" if severity == "info" else severity
+
+
+def _reasons(table: Table) -> str:
+    return "; ".join(f"{item.column} ({item.reason})" for item in table.left_out) or "there is only the target"
