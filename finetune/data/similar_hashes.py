@@ -1,0 +1,126 @@
+"""Pairs of 64-bit hashes that differ in few bits, found without comparing each with each.
+
+A hash is cut into five bands. Two that differ in at most nine bits have a band that differs in at most one, so only
+those are compared that stand in the same bucket of a band, or in buckets one bit apart (multi-index hashing: Norouzi,
+Punjani and Fleet, CVPR 2012).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+MAX_BITS = 9
+_BANDS = 5
+# Neighbouring bits go together in pictures, so each band takes every fifth of them.
+_MASKS = [sum(1 << bit for bit in range(band, 64, _BANDS)) for band in range(_BANDS)]
+
+_PAIRS_AT_ONCE = 1 << 19
+# Where buckets are so full that more pairs than this would be compared, equal bands alone are, and not all of those.
+_MOST_PAIRS = 3_000_000_000
+_MOST_IN_BUCKET = 20_000
+# Of so many pictures with one hash each meets each; of more, each meets the one before it.
+_ALL_MEET = 64
+_MEET_OTHERS = 16
+
+
+def similar(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield pairs of indices whose hashes differ in at most nine bits.
+
+    Where many have the very same hash not all of their pairs come: each of them with the one before it, and the first
+    sixteen of them with those of other hashes. Where hashes are so alike that comparing them would take minutes, pairs
+    are missed, and some come twice.
+
+    Args:
+        hashes: (n,) uint64.
+
+    Yields:
+        (2, pairs) int64, the smaller index first.
+    """
+    distinct, places, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    members = np.argsort(places, kind="stable")
+    starts = np.cumsum(counts) - counts
+    yield from _with_equal_hash(members, starts, counts)
+    few = np.minimum(counts, _MEET_OTHERS)
+    for one, other in _near(distinct):
+        for left, right in _products(starts, few, one, other):
+            yield np.sort(np.stack([members[left], members[right]]), axis=0)
+
+
+def _with_equal_hash(members: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
+    small = np.flatnonzero((counts > 1) & (counts <= _ALL_MEET))
+    for left, right in _products(starts, counts, small, small):
+        yield np.stack([members[left], members[right]])
+    for group in np.flatnonzero(counts > _ALL_MEET):
+        run = members[starts[group] : starts[group] + counts[group]]
+        yield np.stack([run[:-1], run[1:]])
+
+
+def _near(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the places of pairs of these distinct hashes that differ in at most nine bits."""
+    searched: list[int] = []
+    for band, mask in enumerate(_MASKS):
+        buckets = np.zeros(len(hashes), np.int64)
+        for place, bit in enumerate(range(band, 64, _BANDS)):
+            buckets |= ((hashes >> np.uint64(bit)) & np.uint64(1)).astype(np.int64) << place
+        order = np.argsort(buckets, kind="stable")
+        ordered = hashes[order]
+        flips = [0, *(1 << place for place in range(mask.bit_count()))]
+        sizes = np.bincount(buckets, minlength=1 << mask.bit_count())
+        starts = np.cumsum(sizes) - sizes
+        full = _num_pairs(sizes, flips) > _MOST_PAIRS
+        if full:
+            flips, sizes = [0], np.minimum(sizes, _MOST_IN_BUCKET)
+        for left, right in _joined(starts, sizes, flips):
+            bits = ordered[left] ^ ordered[right]
+            found = np.flatnonzero(np.bitwise_count(bits) <= MAX_BITS)
+            # Whoever is near in a band that was searched before was found there.
+            for earlier in searched:
+                found = found[np.bitwise_count(bits[found] & np.uint64(earlier)) > 1]
+            yield order[left[found]], order[right[found]]
+        searched += [] if full else [mask]
+
+
+def _num_pairs(sizes: np.ndarray, flips: list[int]) -> int:
+    filled = np.flatnonzero(sizes)
+    return sum(int(sizes[filled] @ sizes[filled ^ flip]) for flip in flips) // 2
+
+
+def _joined(starts: np.ndarray, sizes: np.ndarray, flips: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield all pairs of positions whose buckets are equal or differ by a flip.
+
+    Args:
+        starts: (buckets,) position of the first hash of each.
+        sizes: (buckets,) how many hashes each holds.
+        flips: bits of the bucket's number to turn; 0 for the same bucket.
+    """
+    filled = np.flatnonzero(sizes)
+    for flip in flips:
+        ours = filled[filled <= (filled ^ flip)]
+        for part in _parts(sizes[ours] * sizes[ours ^ flip]):
+            yield from _products(starts, sizes, ours[part], ours[part] ^ flip)
+
+
+def _products(
+    starts: np.ndarray, sizes: np.ndarray, ours: np.ndarray, theirs: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield all pairs of a position in a bucket of `ours` and one in the bucket of `theirs` beside it, in parts.
+
+    Where the two lists are the same, a pair of positions comes once, the smaller first.
+    """
+    lengths = sizes[ours]
+    left = np.repeat(starts[ours] - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+    first, partners = np.repeat(starts[theirs], lengths), np.repeat(sizes[theirs], lengths)
+    if np.array_equal(ours, theirs):
+        first, partners = left + 1, first + partners - left - 1
+    for part in _parts(partners):
+        counts = partners[part]
+        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        yield np.repeat(left[part], counts), np.repeat(first[part], counts) + offsets
+
+
+def _parts(work: np.ndarray) -> Iterator[slice]:
+    """Yield slices whose work adds up to about `_PAIRS_AT_ONCE`, or that are one item long."""
+    borders = np.flatnonzero(np.diff(np.cumsum(work) // _PAIRS_AT_ONCE)) + 1
+    for start, stop in zip([0, *borders], [*borders, len(work)], strict=True):
+        if stop > start:
+            yield slice(start, stop)
