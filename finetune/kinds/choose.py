@@ -3,9 +3,11 @@
 from types import ModuleType
 
 from finetune.config import FinetuneConfig
-from finetune.data import table_source
+from finetune.data import series_source, table_source
+from finetune.data.columns import Table
+from finetune.data.rows import Rows
 from finetune.decide import Decision
-from finetune.kinds import pictures, table
+from finetune.kinds import pictures, series, table
 
 Source = object
 
@@ -21,14 +23,32 @@ def open_source(config: FinetuneConfig) -> tuple[ModuleType, Source, list[Decisi
         return pictures, pictures.scan(config), []
     read, target, why = table_source.read(config)
     decisions = [Decision("target", target, why)] if why else []
+    time = series_source.time_column(config, read, target)
+    if series_source.is_series(config, time):
+        return series, *_open_series(config, read, target, time, decisions)
     rows = table.scan(config, read, target)
-    task = rows.target.task
     if config.task == "auto":
-        decisions.append(Decision("task", task, _why_task(rows)))
+        decisions.append(Decision("task", rows.target.task, _why_task(rows)))
     return table, rows, decisions
 
 
-def _why_task(rows: object) -> str:
+def _open_series(
+    config: FinetuneConfig, read: Table, target: str, time: str | None, decisions: list[Decision]
+) -> tuple[Source, list[Decision]]:
+    source, why = series_source.read_series(config, read, target, time)
+    if config.task == "auto":
+        reason = (
+            f"the column {time!r} says when; task=regression takes rows one by one" if time else "windows are asked for"
+        )
+        decisions.append(Decision("task", source.target.task, reason))
+    if time and not config.time:
+        decisions.append(Decision("time", time, "goes up in even steps"))
+    if why:
+        decisions.append(Decision("window", source.windows.window, why))
+    return source, decisions
+
+
+def _why_task(rows: Rows) -> str:
     names, task = rows.target.names, rows.target.task
     if task == "regression":
         return f"{names[0]} is a number"

@@ -358,7 +358,7 @@ def test_task_without_accuracy_shows_its_scores():
     """Regression has no count of right answers, and its scores stand in the table."""
     shown = rendered(metrics={"task": "regression", "test": {"mae": 0.25, "r2": 0.5}}, mistakes=[])
     assert "Test accuracy" not in shown.text()
-    assert "mae 0.250" in shown.text("table")
+    assert "mean absolute error 0.250" in shown.text("table")
 
 
 def test_mistake_without_a_picture_is_told_in_words():

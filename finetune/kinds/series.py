@@ -1,0 +1,212 @@
+"""Series: windows over a CSV file in the order of time; what comes next is forecast, or windows are named."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+
+from finetune.config import FinetuneConfig
+from finetune.data import series as cuts
+from finetune.data.findings import refuse_errors
+from finetune.data.series_source import Series
+from finetune.data.split import SPLITS, Splits
+from finetune.data.targets import Target
+from finetune.decide import Decision
+from finetune.evaluation.mistakes import Mistake
+from finetune.kinds.table import new_network, settle_network, settle_training
+from finetune.progress import Reporter
+from zoo.filling import FillMissing
+
+NOUN = "windows"
+NETWORKS = ("mlp", "linear", "lstm", "gru", "bilstm", "cnn1d", "cnn_lstm")
+INPUT = "window"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A checked series and what identifies it."""
+
+    examples: Series
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the file and of what is taken from it."""
+        return self.examples.fingerprint
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """The first part of a model for series, fitted to the training steps.
+
+    Attributes:
+        model: (batch, window, features) float32 to the same, around 0.
+        names: of the features.
+        mean: of each feature.
+        std: of each feature.
+        fillers: what blanks become; empty where they are refused.
+        windows: how a series is cut.
+    """
+
+    model: keras.Model
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fillers: tuple[float, ...]
+    windows: cuts.Windows
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Windows of the prepared series, as a view of it."""
+
+    array: np.ndarray
+    reused_rows: int = 0
+
+
+def resolve(config: FinetuneConfig, series: Series) -> tuple[FinetuneConfig, list[Decision]]:
+    """Fill in what was left to the run."""
+    decisions = settle_network(config, NETWORKS, "mlp", "quick, and hard to beat on short series")
+    decisions += settle_training(config, series)
+    if config.units is None and config.model in ("auto", "mlp", "lstm", "gru", "bilstm"):
+        decisions.append(Decision("units", (32,), f"for {len(series):,} windows"))
+    return config.model_copy(update={decision.what: decision.value for decision in decisions}), decisions
+
+
+def check(config: FinetuneConfig, series: Series, reporter: Reporter) -> Data:
+    """Refuse what would train wrongly; warnings are kept for the report."""
+    refuse_errors(series.findings, strict=config.strict)
+    return Data(series)
+
+
+def deal(config: FinetuneConfig, data: Data) -> Splits:
+    """Deal the windows to their sides by time."""
+    series = data.examples
+    fractions = {"validation_fraction": config.validation_fraction, "test_fraction": config.test_fraction}
+    return cuts.split_by_time(series.windows, len(series.values), **fractions)
+
+
+def target(data: Data) -> Target:
+    """Return what is to be predicted."""
+    return data.examples.target
+
+
+def warnings_on(config: FinetuneConfig, data: Data, splits: Splits) -> list[str]:
+    """Return what the user should know before training."""
+    return [finding.message for finding in data.examples.findings if finding.severity == "warning"]
+
+
+def build_trunk(config: FinetuneConfig, data: Data, splits: Splits) -> Normalizer:
+    """Return what brings each feature around 0, fitted on the steps that training windows see."""
+    series = data.examples
+    last = series.windows.first_targets(len(series.values))[max(splits.train)]
+    known = series.values[: last + max(series.windows.horizon, 1)]
+    mean, std = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
+    mean, std = np.nan_to_num(mean), np.where(std > 0, std, 1.0)
+    rules = {"mean": mean, "median": np.nan_to_num(np.nanmedian(known, axis=0)), "zero": np.zeros_like(mean)}
+    fillers = rules.get(config.missing, np.zeros(0))
+    numbers = [tuple(values.tolist()) for values in (mean, std, fillers)]
+    return build_normalizer(series.names, *numbers, series.windows)
+
+
+def build_normalizer(
+    names: Sequence[str],
+    mean: Sequence[float],
+    std: Sequence[float],
+    fillers: Sequence[float],
+    windows: cuts.Windows,
+) -> Normalizer:
+    """Return the first part of a model with what was fitted."""
+    inputs = x = keras.Input((windows.window, len(names)), name=INPUT)
+    if fillers:
+        x = FillMissing(list(fillers), name="fill_missing")(x)
+    variance = [value**2 for value in std]
+    x = keras.layers.Normalization(axis=-1, mean=list(mean), variance=variance, name="normalize")(x)
+    model = keras.Model(inputs, x, name="series")
+    return Normalizer(model, tuple(names), tuple(mean), tuple(std), tuple(fillers), windows)
+
+
+def features(config: FinetuneConfig, trunk: Normalizer, data: Data, reporter: Reporter) -> Prepared:
+    """Prepare the series once; its windows are views."""
+    values = data.examples.values
+    if trunk.fillers:
+        values = np.where(np.isnan(values), np.array(trunk.fillers), values)
+    prepared = ((values - np.array(trunk.mean)) / np.array(trunk.std)).astype("float32")
+    return Prepared(trunk.windows.inputs(prepared))
+
+
+def new_head(config: FinetuneConfig, features: Prepared, target: Target) -> keras.Model:
+    """Return a new network from prepared windows to logits."""
+    return new_network(config, features.array.shape[1:], target)
+
+
+def first_inputs(config: FinetuneConfig, trunk: Normalizer, data: Data) -> tuple[np.ndarray, int]:
+    """Return the first windows as the joined model takes them, and how many they are."""
+    first = trunk.windows.inputs(data.examples.values)[:256]
+    return np.ascontiguousarray(first, "float32"), len(first)
+
+
+def describe_data(data: Data, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+    """Return data.json."""
+    series = data.examples
+    classes = series.target.names if series.target.task == "classification" else ()
+    per_class = {name: dict.fromkeys(SPLITS, 0) for name in classes}
+    for side in SPLITS if classes else ():
+        for label, count in enumerate(np.bincount(series.target.values[list(getattr(splits, side))])):
+            per_class[classes[label]][side] = int(count)
+    borders = {side: _border(series, getattr(splits, side)) for side in SPLITS}
+    return {
+        "kind": "series",
+        "source": series.root,
+        "fingerprint": series.fingerprint,
+        "task": series.target.task,
+        "class_names": list(classes),
+        "outputs": [] if classes else list(series.target.names),
+        "columns": [{"name": name, "kind": "numeric", "why": "looked back on"} for name in series.names],
+        "steps": len(series.values),
+        "windows": asdict(series.windows),
+        "period": series.period,
+        "num_examples": len(series),
+        "splits": splits.sizes(),
+        "per_class": per_class,
+        "skipped": [vars(item) for item in series.skipped],
+        "left_out": [vars(item) for item in series.left_out],
+        "findings": [finding.as_json() for finding in series.findings],
+        "warnings": list(warnings),
+        "notes": [*series.notes, f"split by time: {', '.join(f'{side} {when}' for side, when in borders.items())}"],
+    }
+
+
+def describe_inputs(trunk: Normalizer) -> dict[str, object]:
+    """Return what model.json says of how inputs are prepared."""
+    fitted = {name: list(getattr(trunk, name)) for name in ("mean", "std", "fillers")}
+    return {"kind": "series", "features": list(trunk.names), **fitted, "windows": asdict(trunk.windows)}
+
+
+def guesses(data: Data, splits: Splits) -> Mapping[str, np.ndarray] | None:
+    """Return forecasts that need no model."""
+    series = data.examples
+    return cuts.guesses(series.past, series.windows, series.period) if series.target.task == "forecasting" else None
+
+
+def mistakes(config: FinetuneConfig, data: Data, indices: Sequence[int], outputs: np.ndarray) -> list[Mistake]:
+    """Return wrong answers with their pictures: windows have none."""
+    return []
+
+
+def sizes(features: Prepared, seconds: Mapping[str, float]) -> str:
+    """Return in a line what was prepared."""
+    count, window, width = features.array.shape
+    return f"features: {count:,} windows of {window} steps and {width} features ({seconds['features']:.1f} s)"
+
+
+def labels_of(data: Data, indices: Sequence[int]) -> list[str]:
+    """Return the moment that each of some windows is about."""
+    series = data.examples
+    first = series.windows.first_targets(len(series.values))
+    return [series.moments[first[index]] for index in indices]
+
+
+def _border(series: Series, side: Sequence[int]) -> str:
+    first = series.windows.first_targets(len(series.values))
+    return f"{series.moments[first[min(side)]]} to {series.moments[first[max(side)]]}"
