@@ -6,14 +6,14 @@ names, so they make it categorical. Nearly all numbers is a fault: a typing erro
 """
 
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from finetune.data.number_cells import MISSING_MARKS, nearly_number, parse_numbers
 from finetune.data.table_file import Place
-from finetune.data.text_table import Cells, cells_of
+from finetune.data.text_table import Cells, Chunk, cells_of
 
 # From this share of numbers on, the other cells are faults and not categories.
 MOSTLY = 0.95
@@ -88,34 +88,55 @@ def shown(text: str) -> str:
 
 
 class Numbers:
-    """A numeric column while it is read: grows in place, so that memory holds each number once."""
+    """The numeric columns while they are read: they grow in place, so that memory holds each number once.
 
-    def __init__(self, decimal: str, missing_texts: Collection[str]):
+    All columns of a chunk are read at once, which costs the same a cell in a table of 5 columns and of 5,000.
+    """
+
+    def __init__(self, indices: Sequence[int], decimal: str, missing_texts: Collection[str]):
+        self.indices = list(indices)
+        self._place_of = {index: place for place, index in enumerate(self.indices)}
         self._decimal, self._missing = decimal, missing_texts
-        self._values = array("d")
-        self.tally = Tally()
+        self._values = [array("d") for _ in self.indices]
+        self._numbers = np.zeros(len(self.indices), np.int64)
+        self._padded = np.zeros(len(self.indices), bool)
+        self._digits_only = np.ones(len(self.indices), bool)
+        self._odd: dict[int, Tally] = {}
 
-    def add(self, cells: Cells, lines: np.ndarray) -> None:
-        """Append the cells of a chunk; `lines` are those of its rows."""
+    def add(self, chunk: Chunk) -> None:
+        """Append the rows of a chunk."""
+        cells = chunk.cells(self.indices)
         parsed = parse_numbers(cells, self._decimal)
-        self._values.frombytes(parsed.values.tobytes())
-        texts = [text.decode() for text in Cells(cells.data, cells.starts[parsed.odd], cells.ends[parsed.odd]).texts()]
-        odd = [index for index, text in enumerate(texts) if text.strip() and text.strip() not in self._missing]
-        counts = dict.fromkeys(("nearly", "marks", "texts"), 0)
-        for index in odd:
-            counts[_sort(texts[index], self._decimal)] += 1
-        self.tally += Tally(
-            numbers=len(cells) - parsed.num_blank - len(texts),
-            **counts,
-            padded=parsed.padded,
-            digits_only=parsed.digits_only,
-            odd_line=int(lines[parsed.odd[odd[0]]]) if odd else 0,
-            odd_text=texts[odd[0]] if odd else "",
-        )
+        shape = (len(chunk.lines), len(self.indices))
+        for store, values in zip(self._values, parsed.values.reshape(shape).T, strict=True):
+            store.frombytes(values.tobytes())
+        is_number = ~(parsed.is_odd | parsed.is_blank)
+        self._numbers += is_number.reshape(shape).sum(axis=0)
+        self._padded |= parsed.is_padded.reshape(shape).any(axis=0)
+        self._digits_only &= (parsed.is_whole | ~is_number).reshape(shape).all(axis=0)
+        which = np.flatnonzero(parsed.is_odd)
+        texts = Cells(cells.data, cells.starts[which], cells.ends[which]).texts() if len(which) else []
+        for (row, place), text in zip(np.argwhere(parsed.is_odd.reshape(shape)).tolist(), texts, strict=True):
+            self._add_odd(self.indices[place], text.decode(), int(chunk.lines[row]))
 
-    def values(self) -> np.ndarray:
-        """Return the numbers (rows,) float64, NaN where a cell is blank or no number."""
-        return np.frombuffer(self._values, np.float64)
+    def _add_odd(self, index: int, text: str, line: int) -> None:
+        if text.strip() and text.strip() not in self._missing:
+            counted = Tally(**{_sort(text, self._decimal): 1}, odd_line=line, odd_text=text)
+            self._odd[index] = self._odd[index] + counted if index in self._odd else counted
+
+    def tally(self, index: int) -> Tally:
+        """Return what the cells of a column are so far."""
+        place = self._place_of[index]
+        known = Tally(
+            numbers=int(self._numbers[place]),
+            padded=bool(self._padded[place]),
+            digits_only=bool(self._digits_only[place]),
+        )
+        return known + self._odd.get(index, Tally())
+
+    def values(self, index: int) -> np.ndarray:
+        """Return a column (rows,) float64, NaN where a cell is blank or no number."""
+        return np.frombuffer(self._values[self._place_of[index]], np.float64)
 
 
 class _Codes(dict):
@@ -133,7 +154,7 @@ class Texts:
         self._codes = _Codes()
         self._data = array("i")
 
-    def add(self, cells: Cells, lines: np.ndarray) -> None:
+    def add(self, cells: Cells) -> None:
         """Append the cells of a chunk."""
         codes = np.fromiter(map(self._codes.__getitem__, cells.texts()), np.int32, len(cells))
         self._data.frombytes(codes.tobytes())
@@ -159,16 +180,16 @@ def tally_texts(codes: np.ndarray, categories: Collection[str], lines: np.ndarra
     parsed = parse_numbers(cells_of([text.encode() for text in texts]), decimal)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     sums = dict.fromkeys(("nearly", "marks", "texts"), 0)
-    for code in parsed.odd.tolist():
+    for code in np.flatnonzero(parsed.is_odd).tolist():
         sums[_sort(texts[code], decimal)] += int(counts[code])
-    is_odd = np.zeros(len(texts) + 1, bool)
-    is_odd[parsed.odd] = counts[parsed.odd] > 0
+    # One place more, for the code -1.
+    is_odd = np.append(parsed.is_odd & (counts > 0), False)
     row = int(is_odd[codes].argmax()) if is_odd.any() else -1
     return Tally(
         numbers=int(counts.sum()) - sum(sums.values()),
         **sums,
-        padded=parsed.padded,
-        digits_only=parsed.digits_only,
+        padded=bool(parsed.is_padded.any()),
+        digits_only=bool((parsed.is_whole | parsed.is_odd).all()),
         odd_line=int(lines[row]) if row >= 0 else 0,
         odd_text=texts[codes[row]] if row >= 0 else "",
     )

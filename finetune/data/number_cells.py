@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.data.text_table import Cells
+from finetune.data.text_table import PADDING, Cells
 
-# Up to 15 digits the digits are an exact double and so is the power of ten; IEEE division then rounds correctly.
+# Up to 15 digits make an exact double, and so do powers of ten up to 22: IEEE division then rounds correctly.
 _SHORT = 15
-# Longer ones are checked by NumPy too, and converted one by one.
-_LONG = 40
+_LONG = 32
+_POWERS = 10 ** np.arange(20, dtype=np.uint64)
+_EXACT_POWERS = np.array([float(10**power) for power in range(23)])
+# Veltkamp's factor, which splits a double into two halves of 26 bits.
+_SPLIT = 134_217_729.0
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:(?P<mark>[,.'\u00a0\u202f ])[0-9]{3})(?:(?P=mark)[0-9]{3})*(?:[.,][0-9]+)?")
@@ -25,61 +28,54 @@ MISSING_MARKS = frozenset({"na", "n/a", "#n/a", "nan", "null", "none", "nil", "m
 
 @dataclass(frozen=True)
 class Parsed:
-    """What some cells are as numbers.
+    """What some cells are as numbers; all arrays are (n,).
 
     Attributes:
-        values: (n,) float64, NaN where the cell is blank or no number.
-        odd: (k,) int64, which cells are neither blank nor a number.
-        num_blank: how many are blank.
-        padded: whether there is a whole number with zeros in front, such as 007.
-        digits_only: whether all numbers are digits alone, without sign, decimal sign and exponent.
+        values: float64, NaN where the cell is blank or no number.
+        is_blank: whether there is nothing.
+        is_odd: whether there is something that is no number.
+        is_whole: whether there are digits alone, without sign, decimal sign and exponent.
+        is_padded: whether such digits begin with a zero that says nothing, as in 007.
     """
 
     values: np.ndarray
-    odd: np.ndarray
-    num_blank: int
-    padded: bool
-    digits_only: bool
+    is_blank: np.ndarray
+    is_odd: np.ndarray
+    is_whole: np.ndarray
+    is_padded: np.ndarray
 
 
 def parse_numbers(cells: Cells, decimal: str) -> Parsed:
-    """Read cells as numbers.
+    """Read cells as numbers, correctly rounded.
 
     Args:
         cells: text.
         decimal: the sign between whole and fraction, "." or ",".
     """
-    data, point = cells.data, ord(decimal)
+    data = cells.data
     starts, ends = _without_blanks(cells)
-    blank = starts == ends
+    is_blank = starts == ends
     first = data[starts]
-    signed = ~blank & ((first == ord("-")) | (first == ord("+")))
+    is_minus = (first == ord("-")) & ~is_blank
+    signed = is_minus | ((first == ord("+")) & ~is_blank)
     starts = starts + signed
     lengths = ends - starts
     values = np.full(len(cells), np.nan)
-    known = blank.copy()
-    padded, digits_only = False, not signed.any()
+    is_whole = np.zeros(len(cells), bool)
+    done = is_blank.copy()
     for shortest, longest in ((1, _SHORT), (_SHORT + 1, _LONG)):
-        which = np.flatnonzero((lengths >= shortest) & (lengths <= longest) & ~blank)
-        if not len(which):
-            continue
-        digits, is_point, fits = _digits(data, starts[which], lengths[which], point)
-        has_point = is_point.any(axis=0)
-        zero_first = (digits[0] == 0) & (lengths[which] > 1) & ~has_point & ~signed[which]
-        padded |= bool((zero_first & fits).any())
-        digits_only &= not has_point[fits].any()
-        if not fits.all():
-            which, digits, is_point = which[fits], digits[:, fits], is_point[:, fits]
-        if longest == _SHORT:
-            values[which] = _exact(digits, is_point, lengths[which])
-        else:
-            values[which] = _convert(data, starts[which], ends[which], decimal)
-        known[which] = True
-    np.negative(values, out=values, where=signed & (first == ord("-")))
-    odd = _read_rest(cells, np.flatnonzero(~known), decimal, values)
-    # What is left has an exponent or is odd.
-    digits_only &= bool(known.all())
-    return Parsed(values, np.array(odd, np.int64), int(blank.sum()), padded, digits_only)
+        which = np.flatnonzero((lengths >= shortest) & (lengths <= longest))
+        if len(which):
+            digits, has_point, behind, fits = _digits(data, ends[which], lengths[which], ord(decimal))
+            found, sure = _round(digits, has_point, behind)
+            is_whole[which] = fits & ~has_point & ~signed[which]
+            done[which] = sure & fits
+            values[which] = np.where(sure & fits, found, np.nan)
+    np.negative(values, out=values, where=is_minus)
+    is_padded = is_whole & (data[starts] == ord("0")) & (lengths > 1)
+    is_odd = np.zeros(len(cells), bool)
+    is_odd[_read_rest(cells, np.flatnonzero(~done), decimal, values)] = True
+    return Parsed(values, is_blank, is_odd, is_whole & ~is_odd, is_padded & ~is_odd)
 
 
 def _without_blanks(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
@@ -96,56 +92,79 @@ def _is_blank(letters: np.ndarray) -> np.ndarray:
 
 
 def _digits(
-    data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, point: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the digits of some cells (longest, n) uint8, where the point is (bool), and which cells have just these.
+    data: np.ndarray, ends: np.ndarray, lengths: np.ndarray, point: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the digits of some cells, (longest, n) uint8, and (n,) arrays.
 
-    Where no digit stands, behind the cell too, the digit is zero.
+    The last digit of each stands in the last row; there is a zero in front of the first and in place of the point. The
+    arrays: whether there is a point (bool), how many digits are behind it, and whether nothing else is there (bool).
     """
     width = int(lengths.max())
-    letters = np.stack([data[place:][starts] for place in range(width)])
-    inside = np.arange(width)[:, None] < lengths
+    letters = np.stack([data[PADDING - width + place :][ends - PADDING] for place in range(width)])
+    places = np.arange(width - 1, -1, -1, dtype=np.uint8)[:, None]
+    inside = places < lengths.astype(np.uint8)
     is_point = (letters == point) & inside
     letters -= ord("0")
     is_digit = (letters < 10) & inside
     letters *= is_digit
     num_digits = is_digit.sum(axis=0, dtype=np.uint8)
     num_points = is_point.sum(axis=0, dtype=np.uint8)
-    return letters, is_point, (num_digits + num_points == lengths) & (num_digits > 0) & (num_points < 2)
+    behind = (is_point * places).sum(axis=0, dtype=np.uint8)
+    return letters, num_points > 0, behind, (num_digits + num_points == lengths) & (num_digits > 0) & (num_points < 2)
 
 
-def _exact(digits: np.ndarray, is_point: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return the values of digits (longest, n), at most 15 of them, correctly rounded."""
-    width = len(digits)
-    decimal = np.zeros(digits.shape[1])
+def _round(digits: np.ndarray, has_point: np.ndarray, behind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of digits, and whether they are sure to be correctly rounded."""
+    about = np.zeros(digits.shape[1])
     for row in digits:
-        decimal *= 10
-        decimal += row
-    whole = decimal.astype(np.int64)
-    # Digits stand at the left, zeros behind: the point, or the end of the cell, says how many are behind the point.
-    behind = np.arange(width - 1, -1, -1, dtype=np.uint8)[:, None]
-    has_point = is_point.any(axis=0)
-    places = np.where(has_point, (is_point * behind).sum(axis=0, dtype=np.uint8), width - lengths)
-    powers = 10 ** np.arange(width + 1, dtype=np.int64)
-    # The point took up a digit's place: what stands before it is ten times too large.
-    fraction = whole % powers[places]
-    whole = np.where(has_point, (whole - fraction) // 10 + fraction, whole)
-    return whole / powers[places]
+        about *= 10
+        about += row
+    if len(digits) <= _SHORT:
+        whole = about.astype(np.uint64)
+    else:
+        whole = np.zeros(digits.shape[1], np.uint64)
+        for row in digits:
+            whole *= np.uint64(10)
+            whole += row
+    # The point took up a digit's place, so what stands before it is ten times too large.
+    after = np.where(behind < 19, whole % _POWERS[np.minimum(behind, 19)], whole)
+    whole = np.where(has_point, (whole - after) // np.uint64(10) + after, whole)
+    power = _EXACT_POWERS[np.minimum(behind, 22)]
+    if len(digits) <= _SHORT:
+        return whole / power, np.ones(len(whole), bool)
+    values, sure = _divide(whole, power)
+    return values, sure & (about < 1e19) & (behind <= 22)
 
 
-def _convert(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, decimal: str) -> np.ndarray:
-    texts = Cells(data, starts, ends).texts()
-    if decimal != ".":
-        texts = [text.replace(decimal.encode(), b".") for text in texts]
-    return np.fromiter(map(float, texts), np.float64, len(texts))
+def _divide(whole: np.ndarray, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Divide 64-bit integers by exact doubles; say where the result is too near to the middle of two doubles.
+
+    The remainder of the division of doubles is exact by Dekker's product (Numerische Mathematik 18, 1971), and says how
+    far the quotient is off.
+    """
+    high = whole.astype(np.float64)
+    low = (whole - high.astype(np.uint64)).view(np.int64).astype(np.float64)
+    quotient = high / power
+    product = quotient * power
+    q_high, p_high = _upper_half(quotient), _upper_half(power)
+    q_low, p_low = quotient - q_high, power - p_high
+    error = ((q_high * p_high - product) + q_high * p_low + q_low * p_high) + q_low * p_low
+    correction = (((high - product) - error) + low) / power
+    values = quotient + correction
+    lost = np.abs((quotient - values) + correction) / np.spacing(np.maximum(values, 1e-300))
+    # Below a power of two, doubles lie twice as close, so their middle is at a quarter.
+    return values, (np.abs(lost - 0.5) > 1e-6) & (np.abs(lost - 0.25) > 1e-6)
+
+
+def _upper_half(values: np.ndarray) -> np.ndarray:
+    scaled = values * _SPLIT
+    return scaled - (scaled - values)
 
 
 def _read_rest(cells: Cells, which: np.ndarray, decimal: str, values: np.ndarray) -> list[int]:
-    """Set the values of cells with exponents; return the indices of those that are no numbers."""
+    """Set the values of cells that NumPy did not read; return the indices of those that are no numbers."""
     odd = []
-    if not len(which):
-        return odd
-    texts = Cells(cells.data, cells.starts[which], cells.ends[which]).texts()
+    texts = Cells(cells.data, cells.starts[which], cells.ends[which]).texts() if len(which) else []
     for index, text in zip(which.tolist(), texts, strict=True):
         value = to_number(text, decimal)
         if value is None:

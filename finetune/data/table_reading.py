@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.data.column_typing import Numbers, Texts, say_odd, shown, tally_texts, verdict
+from finetune.data.column_typing import Numbers, Tally, Texts, say_odd, shown, tally_texts, verdict
 from finetune.data.columns import Column, LeftOut, Table, numbers_of, require_column
 from finetune.data.examples import printable
 from finetune.data.separators import SEPARATORS
@@ -59,8 +59,8 @@ def read_table(
     head = read_head(path, separator=separator, limits=limits)
     wishes = _wishes(head, {"text": text, "numeric": numeric, "categorical": categorical, "ignore": ignore})
     reading = _Reading(head, limits, decimal, frozenset(missing_texts), wishes)
-    columns, lines, blank_lines = _read_columns(reading)
-    return _assemble(reading, columns, lines, blank_lines)
+    numbers, texts, lines, blank_lines = _read_columns(reading)
+    return _assemble(reading, numbers, texts, lines, blank_lines)
 
 
 @dataclass(frozen=True)
@@ -86,90 +86,96 @@ def _wishes(head: TableHead, named: dict[str, Collection[str]]) -> dict[int, str
     return wishes
 
 
-def _read_columns(reading: _Reading) -> tuple[dict[int, Numbers | Texts], np.ndarray, list[int]]:
+def _read_columns(reading: _Reading) -> tuple[Numbers, dict[int, Texts], np.ndarray, list[int]]:
     """Read all columns; those that turn out to be texts after they had begun with numbers are read a second time."""
-    wanted = [index for index in range(len(reading.head.names)) if reading.wishes.get(index) != "ignore"]
-    builders: dict[int, Numbers | Texts] = {}
+    numbers: Numbers | None = None
+    texts: dict[int, Texts] = {}
     lines, blank_lines, num_rows = [], [], 0
     for chunk in read_chunks(reading.head, reading.limits):
-        for index in wanted if len(chunk.lines) else ():
-            if index not in builders:
-                builders[index] = _begin(reading, index, chunk)
-            _add(reading, builders, index, chunk)
-        lines.append(chunk.lines)
         blank_lines += chunk.blank_lines
+        if not len(chunk.lines):
+            continue
+        if numbers is None:
+            numbers, texts = _begin(reading, chunk)
+        numbers.add(chunk)
+        for index, builder in texts.items():
+            builder.add(chunk.column(index))
+        _check_wishes(reading, numbers)
+        lines.append(chunk.lines)
         num_rows += len(chunk.lines)
-        _check_size(reading, num_rows, builders)
-    if not num_rows:
+        _check_size(reading, num_rows, texts)
+    if numbers is None:
         raise DataError(f"{printable(reading.head.path)} holds a header and no rows; at least one row is expected.")
-    again = {index: Texts() for index, builder in builders.items() if _is_text_after_all(reading, index, builder)}
-    builders.update(again)
+    again = {index: Texts() for index in numbers.indices if _is_text_after_all(reading, index, numbers.tally(index))}
     for chunk in read_chunks(reading.head, reading.limits) if again else ():
-        for index in again if len(chunk.lines) else ():
-            _add(reading, builders, index, chunk)
-        _check_size(reading, 0, builders)
-    return builders, np.concatenate(lines), blank_lines
+        for index, builder in again.items() if len(chunk.lines) else ():
+            builder.add(chunk.column(index))
+        _check_size(reading, 0, texts | again)
+    return numbers, texts | again, np.concatenate(lines), blank_lines
 
 
-def _begin(reading: _Reading, index: int, chunk: Chunk) -> Numbers | Texts:
-    wish = reading.wishes.get(index)
-    numbers = Numbers(reading.decimal, reading.missing_texts)
-    if wish == "numeric":
-        return numbers
-    if wish:
-        return Texts()
-    numbers.add(chunk.column(index), chunk.lines)
-    tally = numbers.tally
-    is_text = tally.numbers < tally.total / 2 or (tally.padded and tally.digits_only)
-    return Texts() if is_text else Numbers(reading.decimal, reading.missing_texts)
+def _begin(reading: _Reading, chunk: Chunk) -> tuple[Numbers, dict[int, Texts]]:
+    """Return empty columns, of numbers where most cells of the first chunk are."""
+    wishes = reading.wishes
+    wanted = [index for index in range(len(reading.head.names)) if wishes.get(index) != "ignore"]
+    trial = Numbers([index for index in wanted if index not in wishes], reading.decimal, reading.missing_texts)
+    trial.add(chunk)
+    texts = {index for index in wanted if wishes.get(index) in ("text", "categorical")}
+    for index in trial.indices:
+        tally = trial.tally(index)
+        if tally.numbers < tally.total / 2 or (tally.padded and tally.digits_only):
+            texts.add(index)
+    numbers = [index for index in wanted if index not in texts]
+    return Numbers(numbers, reading.decimal, reading.missing_texts), {index: Texts() for index in sorted(texts)}
 
 
-def _add(reading: _Reading, builders: dict[int, Numbers | Texts], index: int, chunk: Chunk) -> None:
-    builder = builders[index]
-    builder.add(chunk.column(index), chunk.lines)
-    if isinstance(builder, Numbers) and builder.tally.odd_line and reading.wishes.get(index) == "numeric":
-        raise DataError(_odd(reading, index, builder))
+def _check_wishes(reading: _Reading, numbers: Numbers) -> None:
+    for index, wish in reading.wishes.items():
+        if wish == "numeric" and (tally := numbers.tally(index)).odd_line:
+            raise DataError(_odd(reading, index, tally))
 
 
-def _check_size(reading: _Reading, num_rows: int, builders: dict[int, Numbers | Texts]) -> None:
+def _check_size(reading: _Reading, num_rows: int, texts: dict[int, Texts]) -> None:
     limits, name = reading.limits, printable(reading.head.path)
     if num_rows * len(reading.head.names) > limits.max_cells:
         raise DataError(
             f"{name}: over {limits.max_cells:,} cells. Take fewer rows, or raise the limit with --set max_cells=…"
         )
-    sizes = {index: len(builder) for index, builder in builders.items() if isinstance(builder, Texts)}
-    if sum(sizes.values()) > limits.max_texts:
-        most = reading.head.names[max(sizes, key=sizes.__getitem__)]
+    if sum(map(len, texts.values())) > limits.max_texts:
+        most = reading.head.names[max(texts, key=lambda index: len(texts[index]))]
         raise DataError(
             f"{name}: over {limits.max_texts:,} different texts, most of them in the column {most!r}. Leave it out "
             f"with --set ignore={most}, or raise the limit with --set max_texts=…"
         )
 
 
-def _is_text_after_all(reading: _Reading, index: int, builder: Numbers | Texts) -> bool:
-    if isinstance(builder, Texts) or reading.wishes.get(index):
+def _is_text_after_all(reading: _Reading, index: int, tally: Tally) -> bool:
+    if index in reading.wishes:
         return False
-    decision = verdict(builder.tally)
+    decision = verdict(tally)
     if decision == "faulty":
-        raise DataError(_odd(reading, index, builder))
+        raise DataError(_odd(reading, index, tally))
     return decision == "categorical"
 
 
-def _odd(reading: _Reading, index: int, builder: Numbers) -> str:
-    place = Place(reading.head.path, builder.tally.odd_line)
-    return say_odd(place, reading.head.names[index] or f"number {index + 1}", builder.tally, reading.decimal)
+def _odd(reading: _Reading, index: int, tally: Tally) -> str:
+    place = Place(reading.head.path, tally.odd_line)
+    return say_odd(place, reading.head.names[index] or f"number {index + 1}", tally, reading.decimal)
 
 
 def _assemble(
-    reading: _Reading, builders: dict[int, Numbers | Texts], lines: np.ndarray, blank_lines: Sequence[int]
+    reading: _Reading, numbers: Numbers, texts: dict[int, Texts], lines: np.ndarray, blank_lines: Sequence[int]
 ) -> Table:
     head = reading.head
     left_out = [LeftOut(head.names[index], "asked for") for index, wish in reading.wishes.items() if wish == "ignore"]
     columns, notes = {}, _notes(head, blank_lines)
-    for index in sorted(builders):
-        column, note = _finish(reading, index, builders.pop(index), lines)
+    for index in sorted({*numbers.indices, *texts}):
+        if index in texts:
+            column, note = _finish_texts(reading, index, texts.pop(index), lines)
+            notes += [note] if note else []
+        else:
+            column = _finish_numbers(reading, index, numbers)
         column.values.flags.writeable = False
-        notes += [note] if note else []
         if column.name and not _UNNAMED.fullmatch(column.name):
             columns[column.name] = column
         else:
@@ -177,12 +183,15 @@ def _assemble(
     return Table(head.path, columns, lines, head.separator, reading.decimal, tuple(left_out), tuple(notes))
 
 
-def _finish(reading: _Reading, index: int, builder: Numbers | Texts, lines: np.ndarray) -> tuple[Column, str]:
+def _finish_numbers(reading: _Reading, index: int, numbers: Numbers) -> Column:
+    asked = index in reading.wishes
+    why = ("numbers" if numbers.tally(index).total else "blank") + (", asked for" if asked else "")
+    return Column(reading.head.names[index], "numeric", numbers.values(index), (), why, asked)
+
+
+def _finish_texts(reading: _Reading, index: int, builder: Texts, lines: np.ndarray) -> tuple[Column, str]:
     """Return a column and a statement on it, which may be empty."""
     name, wish = reading.head.names[index], reading.wishes.get(index)
-    if isinstance(builder, Numbers):
-        why = "blank" if not builder.tally.total else "numbers"
-        return Column(name, "numeric", builder.values(), (), f"{why}{', asked for' if wish else ''}", bool(wish)), ""
     codes, categories = builder.finish(frozenset() if wish == "text" else reading.missing_texts)
     kinds = f"{len(categories):,} different texts"
     if wish:

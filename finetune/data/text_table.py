@@ -1,7 +1,8 @@
 """A CSV file as cells of text, in chunks of rows that know their lines: nothing is typed, guessed or shifted here.
 
-Blocks without a quote are cut by NumPy; blocks with quotes go through Python's csv module in its strict mode. Both give
-the same cells (a test compares them). Rows without any text are left out; their lines are in `Chunk.blank_lines`.
+Most blocks are cut by NumPy; where a quote stands inside a cell, or something is wrong with quotes, Python's csv module
+in its strict mode reads the block. Both give the same cells (a test compares them). Rows without any text are left out;
+their lines are in `Chunk.blank_lines`.
 """
 
 import csv
@@ -16,7 +17,7 @@ from finetune.data.table_file import Place, TableLimits, check_text, open_table_
 from finetune.data.table_head import TableHead
 from zoo.errors import DataError
 
-# Cells may be looked at in windows of this many bytes, so as many follow behind the last one.
+# Cells may be looked at in windows of this many bytes, so there are as many before the first one and behind the last.
 PADDING = 64
 BLANKS = " \t"
 
@@ -26,7 +27,7 @@ class Cells:
     """Some cells: where each begins and ends in `data`.
 
     Attributes:
-        data: (bytes + PADDING,) uint8, UTF-8 text.
+        data: (PADDING + bytes + PADDING,) uint8, UTF-8 text.
         starts: (n,) int64 offsets of the first byte.
         ends: (n,) int64 offsets behind the last byte.
     """
@@ -64,14 +65,22 @@ class Chunk:
 
     def column(self, index: int) -> Cells:
         """Return the cells of one column."""
-        return Cells(self.data, np.ascontiguousarray(self.starts[:, index]), np.ascontiguousarray(self.ends[:, index]))
+        return self.cells([index])
+
+    def cells(self, columns: Sequence[int]) -> Cells:
+        """Return the cells of some columns, row after row."""
+        return Cells(self.data, self.starts[:, columns].ravel(), self.ends[:, columns].ravel())
 
 
 def cells_of(texts: Sequence[bytes]) -> Cells:
     """Return texts as cells."""
-    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    lengths = np.diff(ends, prepend=0)
-    return Cells(np.frombuffer(b"".join(texts) + bytes(PADDING), np.uint8), ends - lengths, ends)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    ends = PADDING + np.cumsum(lengths)
+    return Cells(_padded(b"".join(texts)), ends - lengths, ends)
+
+
+def _padded(text: bytes) -> np.ndarray:
+    return np.frombuffer(bytes(PADDING) + text + bytes(PADDING), np.uint8)
 
 
 def read_chunks(head: TableHead, limits: TableLimits) -> Iterator[Chunk]:
@@ -86,14 +95,17 @@ def read_chunks(head: TableHead, limits: TableLimits) -> Iterator[Chunk]:
         blocks = read_blocks(stream, head.newline, limits, Place(head.path, line), head.block_bytes)
         for block in blocks:
             check_text(block, head.newline, Place(head.path, line))
-            if b'"' in block or _has_other_line_ends(block, head.newline):
-                place = Place(head.path, line)
-                for lines, rows, following in quoted_rows(block, blocks, head.separator, head.newline, limits, place):
-                    yield _chunk_of_rows(head, lines, rows)
-                    line = following
-            else:
-                yield _chunk_of_block(head, block, line, limits)
+            chunk = None
+            if not _has_other_line_ends(block, head.newline):
+                chunk = _chunk_of_block(head, block, line, limits)
+            if chunk is not None:
+                yield chunk
                 line += block.count(head.newline)
+                continue
+            place = Place(head.path, line)
+            for lines, rows, following in quoted_rows(block, blocks, head.separator, head.newline, limits, place):
+                yield _chunk_of_rows(head, lines, rows)
+                line = following
 
 
 @contextmanager
@@ -112,45 +124,92 @@ def _has_other_line_ends(block: bytes, newline: bytes) -> bool:
     return block.count(b"\r") != block.count(b"\r\n")
 
 
-def _chunk_of_block(head: TableHead, block: bytes, line: int, limits: TableLimits) -> Chunk:
-    """Cut a block without quotes into cells."""
-    data = np.frombuffer(block + bytes(PADDING), np.uint8)
-    letters = data[: len(block)]
-    line_ends = np.flatnonzero(letters == head.newline[0])
+def _chunk_of_block(head: TableHead, block: bytes, line: int, limits: TableLimits) -> Chunk | None:
+    """Cut a block into cells; return None where that takes a proper parser of quotes."""
+    data = _padded(block)
+    letters = data[PADDING:-PADDING]
+    is_end, is_cut = letters == head.newline[0], letters == ord(head.separator)
+    line_ends = np.flatnonzero(is_end)
+    quotes = np.flatnonzero(letters == ord('"')) if b'"' in block else None
+    if quotes is not None:
+        if len(quotes) % 2:
+            return None
+        within = np.zeros(len(letters), np.int8)
+        within[quotes[0::2]], within[quotes[1::2]] = 1, -1
+        outside = np.cumsum(within, dtype=np.int8) == 0
+        is_end &= outside
+        is_cut &= outside
+    row_ends = np.flatnonzero(is_end)
     if not block.endswith(head.newline):
-        line_ends = np.append(line_ends, len(block))
-    line_starts = np.concatenate(([0], line_ends[:-1] + 1))
-    longest = int((line_ends - line_starts).argmax())
-    if line_ends[longest] - line_starts[longest] > limits.max_row_bytes:
-        raise DataError(too_long_row(Place(head.path, line + longest), limits))
-    row_ends = line_ends - ((data[line_ends - 1] == 13) & (line_ends > line_starts))
-    cuts = np.flatnonzero(letters == ord(head.separator))
-    is_row = _which_are_rows(head, block, line_starts, row_ends, cuts, line)
+        row_ends = np.append(row_ends, len(block))
+    row_starts = np.concatenate(([0], row_ends[:-1] + 1))
+    lines = line + np.searchsorted(line_ends, row_starts)
+    longest = int((row_ends - row_starts).argmax())
+    if row_ends[longest] - row_starts[longest] > limits.max_row_bytes:
+        if quotes is not None:
+            return None
+        raise DataError(too_long_row(Place(head.path, int(lines[longest])), limits))
+    # The Windows line end has one byte more.
+    row_stops = row_ends - ((data[PADDING - 1 :][row_ends] == 13) & (row_ends > row_starts))
+    cuts = np.flatnonzero(is_cut)
+    is_row = _which_are_rows(head, block, row_starts, row_stops, cuts, lines)
+    if is_row is None:
+        return None
     if not is_row.all():
-        cuts = cuts[is_row[np.searchsorted(line_ends, cuts)]]
+        cuts = cuts[is_row[np.searchsorted(row_ends, cuts)]]
     cuts = cuts.reshape(np.count_nonzero(is_row), len(head.names) - 1)
-    starts = np.concatenate((line_starts[is_row, None], cuts + 1), axis=1)
-    ends = np.concatenate((cuts, row_ends[is_row, None]), axis=1)
-    lines = line + np.flatnonzero(is_row)
-    _check_cells(head, data, starts, ends, lines, limits)
-    return Chunk(lines, data, starts, ends, tuple((line + np.flatnonzero(~is_row)).tolist()))
+    starts = np.concatenate((row_starts[is_row, None], cuts + 1), axis=1) + PADDING
+    ends = np.concatenate((cuts, row_stops[is_row, None]), axis=1) + PADDING
+    if quotes is not None and not _strip_quotes(data, quotes, starts, ends):
+        return None
+    _check_cells(head, data, starts, ends, lines[is_row], limits)
+    return Chunk(lines[is_row], data, starts, ends, tuple(lines[~is_row].tolist()))
+
+
+def _strip_quotes(data: np.ndarray, quotes: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> bool:
+    """Move the borders of quoted cells inside their quotes; return False where a cell holds quotes otherwise.
+
+    As long as every quote is the first or the last byte of a cell, quotes open and close in turn; so the first cell
+    that is otherwise is noticed even though all borders behind it may be wrong.
+    """
+    before = np.searchsorted(quotes, starts - PADDING)
+    counts = np.searchsorted(quotes, ends - PADDING) - before
+    quoted = counts == 2
+    if (quoted != (counts > 0)).any():
+        return False
+    at, to = starts[quoted], ends[quoted]
+    if not ((data[at] == ord('"')) & (data[to - 1] == ord('"'))).all():
+        return False
+    starts += quoted
+    ends -= quoted
+    return True
 
 
 def _which_are_rows(
-    head: TableHead, block: bytes, starts: np.ndarray, ends: np.ndarray, cuts: np.ndarray, line: int
-) -> np.ndarray:
-    """Return for each line whether it is a row (bool) or blank; refuse rows that are too long or too short."""
+    head: TableHead, block: bytes, starts: np.ndarray, ends: np.ndarray, cuts: np.ndarray, lines: np.ndarray
+) -> np.ndarray | None:
+    """Return for each row whether it has text (bool); refuse those that are too long or too short.
+
+    None where quotes may be the reason, because the borders of rows are not sure then.
+    """
     wanted = len(head.names) - 1
     counts = np.diff(np.searchsorted(cuts, starts), append=len(cuts))
-    gaps = head.separator + BLANKS
-    first = np.frombuffer(block + b"\n", np.uint8)[starts]
-    doubtful = (counts != wanted) | (ends == starts) | np.isin(first, np.frombuffer(gaps.encode(), np.uint8))
+    gaps = (head.separator + BLANKS).encode()
+    letters = np.frombuffer(block + b"\n\n", np.uint8)
+    first, second = letters[starts], letters[starts + 1]
+    doubtful = (counts != wanted) | (ends == starts) | np.isin(first, np.frombuffer(gaps, np.uint8))
+    doubtful |= (first == ord('"')) & np.isin(second, np.frombuffer(gaps + b'"', np.uint8))
     is_row = np.ones(len(starts), bool)
+    has_quotes = b'"' in block
     for index in np.flatnonzero(doubtful).tolist():
-        if not block[starts[index] : ends[index]].strip(gaps.encode()):
-            is_row[index] = False
-        elif counts[index] != wanted:
-            raise DataError(_wrong_width(head, line + index, int(counts[index]) + 1))
+        row = block[starts[index] : ends[index]]
+        is_row[index] = bool(row.strip(gaps + b'"'))
+        if b'"' in row and not is_row[index]:
+            return None
+        if is_row[index] and counts[index] != wanted:
+            if has_quotes:
+                return None
+            raise DataError(_wrong_width(head, int(lines[index]), int(counts[index]) + 1))
     return is_row
 
 
