@@ -16,9 +16,9 @@ _MOST_HALVED = 0.1
 def suggest_resize(facts: np.ndarray) -> tuple[str, str]:
     """Return how the pictures should meet the square, "crop" or "stretch", and why in a few words.
 
-    Stretching beat padding on wide pictures of every shape that was tried: with objects off the centre EfficientNet-Lite0
-    and a new head were right on 0.81, 0.81 and 0.79 of pictures of 2:1, 3:1 and 5:1 when stretched, 0.79, 0.78 and 0.72
-    when padded, and 0.78, 0.53 and 0.27 when cropped. At 4:3 the three were alike.
+    Stretching beat padding on wide pictures of every shape that was tried: with objects off the centre
+    EfficientNet-Lite0 and a new head were right on 0.81, 0.81 and 0.79 of pictures of 2:1, 3:1 and 5:1 when stretched,
+    0.79, 0.78 and 0.72 when padded, and 0.78, 0.53 and 0.27 when cropped. At 4:3 the three were alike.
 
     Args:
         facts: (n,) records of `finetune.data.picture_facts.FACTS`, n >= 1.
