@@ -130,7 +130,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         # What stays.
         with run_dir.model_to_write() as temporary:
             model.save(temporary)
-        described = _describe_model(config, model, head, target) | kind.describe_inputs(trunk)
+        described = _describe_model(config, model, head, target) | kind.describe_inputs(config, trunk)
         described["model_sha256"] = file_sha256(run_dir.model_path)
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(history)
@@ -162,7 +162,6 @@ def _describe_model(config: FinetuneConfig, model: keras.Model, head: keras.Mode
         "format": 1,
         "task": target.task,
         "name": config.model,
-        "weights": config.weights,
         "class_names": list(target.names),
         "parameters": model.count_params(),
         "trainable_parameters": head.count_params(),

@@ -16,7 +16,7 @@ from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
 from finetune.data.images import read_square
 from finetune.evaluation.evaluate import classification_metrics, most_confused
-from finetune.kinds import table_answers
+from finetune.kinds import series_answers, table_answers
 from finetune.progress import Reporter
 from finetune.report.write import write_report
 from finetune.run_dir import RunDir
@@ -82,11 +82,11 @@ class Run:
         """Answer for each file, in order; a picture that cannot be read gets an error instead of an answer.
 
         Args:
-            paths: picture files; for a run on a table CSV files.
+            paths: picture files; for a run on a table or a series CSV files.
             batch_size: pictures a step.
 
         Returns:
-            A prediction for each path, or for each row of the files.
+            A prediction for each path, or for each row of a table; for a series what follows its last row.
 
         Raises:
             DataError: a CSV file cannot be read, or lacks a column that the model needs.
@@ -95,6 +95,10 @@ class Run:
 
     def iterate(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> Iterator[Prediction]:
         """Yield what `predict` returns as it comes, holding no more than a few batches of pictures."""
+        if self._kind == "series":
+            for path in paths:
+                yield from series_answers.predict(self.config, self.model, self._described, str(path))
+            return
         if self._kind == "table":
             for path in paths:
                 yield from table_answers.predict(self.config, self.model, self._columns, self._target, str(path))
@@ -137,13 +141,15 @@ class Run:
             DataError: a class is not one of the run's, or the pictures cannot be read.
         """
         reporter, config = Reporter(verbose), self.config
+        fingerprint = RunDir(self.path).read_json("data")["fingerprint"]
+        if self._kind == "series":
+            return series_answers.evaluate(config, self.model, self._described, fingerprint, data)
         if self._kind == "table":
-            fingerprint = RunDir(self.path).read_json("data")["fingerprint"]
             return table_answers.evaluate(config, self.model, self._columns, self._target, fingerprint, data)
         examples = scan_folder(data or config.data, drop_empty_classes=True)
         inspection = load.check_examples(config, examples, reporter)
         examples = self._in_our_classes(inspection.examples)
-        own = inspection.fingerprint == RunDir(self.path).read_json("data")["fingerprint"]
+        own = inspection.fingerprint == fingerprint
         indices, which = self._judged(examples, own)
         with reporter.track("evaluating", len(indices)) as advance:
             outputs = []

@@ -153,7 +153,9 @@ def period_of(values: np.ndarray) -> int | None:
     inner = correlation[1:-1]
     peaks = np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:])) + 1
     peaks = peaks[(peaks > 1) & (correlation[peaks] > 0.3)]
-    return int(peaks[np.argmax(correlation[peaks])]) if len(peaks) else None
+    # multiples of a period repeat as well as the period itself
+    strong = peaks[correlation[peaks] >= 0.9 * correlation[peaks].max()] if len(peaks) else peaks
+    return int(strong[0]) if len(strong) else None
 
 
 def guesses(values: np.ndarray, windows: Windows, period: int | None) -> Mapping[str, np.ndarray]:
@@ -178,9 +180,8 @@ def guesses(values: np.ndarray, windows: Windows, period: int | None) -> Mapping
 def choose_window(num_steps: int, period: int | None) -> tuple[int, str]:
     """Return how far to look back, and why."""
     most = max(1, num_steps // 8)
-    if period:
-        return min(2 * period, most), f"two periods of {period} steps"
-    return min(24, most), "no clear period"
+    wish, why = (2 * period, f"two periods of {period} steps") if period else (24, "no clear period")
+    return (wish, why) if wish <= most else (most, f"an eighth of {num_steps:,} steps; wished was {wish}, {why}")
 
 
 def require_numbers(columns: Mapping[str, Column]) -> None:

@@ -81,9 +81,14 @@ def describe_data(inspection: Inspection, splits: Splits, warnings: Sequence[str
     return load.describe_data(inspection, splits, warnings)
 
 
-def describe_inputs(trunk: trunks.Trunk) -> dict[str, object]:
-    """Return what model.json says of how inputs are prepared."""
-    return {"weights_sha256": trunk.weights_sha256, "preprocessing": asdict(trunk.preprocessing)}
+def describe_inputs(config: FinetuneConfig, trunk: trunks.Trunk) -> dict[str, object]:
+    """Return what model.json says of the pretrained weights and of how inputs are prepared."""
+    return {
+        "kind": "pictures",
+        "weights": config.weights,
+        "weights_sha256": trunk.weights_sha256,
+        "preprocessing": asdict(trunk.preprocessing),
+    }
 
 
 def guesses(inspection: Inspection, splits: Splits) -> None:

@@ -177,7 +177,7 @@ def describe_data(data: Data, splits: Splits, warnings: Sequence[str]) -> dict[s
     }
 
 
-def describe_inputs(trunk: Normalizer) -> dict[str, object]:
+def describe_inputs(config: FinetuneConfig, trunk: Normalizer) -> dict[str, object]:
     """Return what model.json says of how inputs are prepared."""
     fitted = {name: list(getattr(trunk, name)) for name in ("mean", "std", "fillers")}
     return {"kind": "series", "features": list(trunk.names), **fitted, "windows": asdict(trunk.windows)}

@@ -185,7 +185,7 @@ def describe_rows(kind: str, rows: Rows, splits: Splits, warnings: Sequence[str]
     }
 
 
-def describe_inputs(encoder: Encoder) -> dict[str, object]:
+def describe_inputs(config: FinetuneConfig, encoder: Encoder) -> dict[str, object]:
     """Return what model.json says of how inputs are prepared."""
     return {"kind": "table", **encoder.card()}
 
