@@ -36,6 +36,7 @@ class FinetuneConfig(BaseModel):
         categorical: columns to take as texts whatever they look like.
         ignore: columns to leave out.
         missing: what a blank number becomes: "mean", "median" (of the training rows) or "zero"; "refuse" refuses it.
+        missing_texts: texts that mean a blank cell, such as NA or ?, but for the target.
         separator: between the cells of a CSV file, a character or comma, semicolon, tab, pipe; None detects it.
         decimal: sign between whole and fraction in a CSV file's numbers, "." or ",".
         time: column that says when; makes a CSV file a series. None takes a first column that goes up in equal steps.
@@ -66,6 +67,11 @@ class FinetuneConfig(BaseModel):
         drop_empty_classes: leave classes without pictures out instead of refusing them.
         strict: make warnings about the data fatal.
         max_image_pixels: larger pictures are left out, judged by their header before anything is decoded.
+        max_columns: of a CSV file.
+        max_row_bytes: of one row of a CSV file, with the line ends in quoted cells.
+        max_cell_characters: of one cell of a CSV file.
+        max_cells: rows times columns of a CSV file.
+        max_texts: different texts of all columns of a CSV file.
         threads: that decode pictures; None takes one a core.
         cache_dir: where converted weights, verdicts on files and features are kept for the next run.
     """
@@ -79,6 +85,7 @@ class FinetuneConfig(BaseModel):
     categorical: Names = ()
     ignore: Names = ()
     missing: Literal["refuse", "mean", "median", "zero"] = "refuse"
+    missing_texts: Names = ()
     separator: str | None = None
     decimal: Literal[".", ","] = "."
     time: str | None = None
@@ -108,6 +115,11 @@ class FinetuneConfig(BaseModel):
     drop_empty_classes: bool = False
     strict: bool = False
     max_image_pixels: int = Field(89_000_000, ge=1, le=178_000_000)
+    max_columns: int = Field(10_000, ge=1)
+    max_row_bytes: int = Field(4_000_000, ge=1)
+    max_cell_characters: int = Field(131_072, ge=1)
+    max_cells: int = Field(500_000_000, ge=1)
+    max_texts: int = Field(10_000_000, ge=1)
     threads: int | None = Field(None, ge=1, le=256)
     cache_dir: str = DEFAULT_CACHE_DIR
 

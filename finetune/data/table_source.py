@@ -1,6 +1,7 @@
 """A CSV file as a config means it: which column is the target, what the others are for, what the checks say."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def read(config: FinetuneConfig) -> tuple[Table, str, str]:
         DataError: the file cannot be read as a table, or lacks a column that the config names.
         ConfigError: the config contradicts itself.
     """
-    head = read_head(config.data, separator=config.separator, limits=TableLimits())
+    head = read_head(config.data, separator=config.separator, limits=table_limits(config))
     names = [name for name in head.names if name and name not in config.ignore]
     target, why = config.target, ""
     if target is None:
@@ -49,10 +50,24 @@ def read(config: FinetuneConfig) -> tuple[Table, str, str]:
         numeric=[name for name in config.numeric if name not in roles],
         categorical=[name for name in config.categorical if name not in roles],
         ignore=config.ignore,
-        separator=config.separator,
-        decimal=config.decimal,
+        **reading(config),
     )
     return table, target, why
+
+
+def reading(config: FinetuneConfig) -> dict[str, object]:
+    """Return how a config says CSV files are read, as arguments of `read_table`."""
+    return {
+        "missing_texts": config.missing_texts,
+        "separator": config.separator,
+        "decimal": config.decimal,
+        "limits": table_limits(config),
+    }
+
+
+def table_limits(config: FinetuneConfig) -> TableLimits:
+    """Return what a config lets a CSV file cost."""
+    return TableLimits(**{field.name: getattr(config, field.name) for field in fields(TableLimits)})
 
 
 def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:

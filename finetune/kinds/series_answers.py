@@ -32,7 +32,7 @@ def predict(config: FinetuneConfig, model: keras.Model, described: Mapping[str, 
     """
     names, windows = described["features"], Windows(**described["windows"])
     time = [config.time] if config.time else []
-    table = read_table(path, numeric=names, separator=config.separator, decimal=config.decimal)
+    table = read_table(path, numeric=names, **table_source.reading(config))
     for name in time:
         require_column(table, name)
     file = printable(path)

@@ -90,8 +90,7 @@ def _read(config: FinetuneConfig, columns: Sequence[InputColumn], path: str) -> 
         path,
         numeric=[column.name for column in columns if column.kind == "numeric"],
         categorical=[column.name for column in columns if column.kind == "categorical"],
-        separator=config.separator,
-        decimal=config.decimal,
+        **table_source.reading(config),
     )
     for column in columns:
         blank = np.flatnonzero(table.columns[column.name].blank) if column.kind == "numeric" else ()

@@ -1,24 +1,22 @@
 """The report of a run as one HTML file that needs nothing else: no network, no scripts, pictures inside."""
 
 import base64
-import json
-import math
 import struct
 import unicodedata
 from dataclasses import dataclass, fields
 from functools import cache
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from finetune.report import number_words
+from finetune.report import class_words, number_words
+from finetune.report.figures import duration, memory, number, percent, rounded, setting
 from finetune.report.plots import best_epoch, drawable
 
 MISTAKES_SHOWN = 24
 ROWS_LISTED = 500  # of the files left out; the run's data.json has them all
 ROWS_OPEN = 30  # a longer table is folded
-GAP = 0.1  # training accuracy this far above validation is worth a sentence
 SCORES = {
     "precision_macro": "precision, mean of classes",
     "recall_macro": "recall, mean of classes",
@@ -85,19 +83,21 @@ def render(report: Report) -> str:
     values = {field.name: getattr(report, field.name) for field in fields(report)}
     outputs = report.data.get("outputs", [])
     values |= {
-        "headline": number_words.headline(report.metrics, outputs, _rounded),
+        "headline": number_words.headline(report.metrics, outputs, rounded),
         "source_name": _source_name(report.data),
         "noun": _noun(report),
         "test": test,
         "tested": _tested(report),
-        "remarks": _remarks(report.metrics) if "accuracy" in test else number_words.remarks(report.metrics, _rounded),
+        "remarks": class_words.remarks(report.metrics)
+        if "accuracy" in test
+        else number_words.remarks(report.metrics, rounded),
         "scores": _scores(report),
         "counts": _counts(report.data),
         "epochs": _epochs(report.history),
         "classes": _classes(test.get("per_class", {}), names),
         "best_epoch": best_epoch(report.history),
         "numbered": not all(map(drawable, names)),
-        "of_support": lambda pair: _of_support(pair, report.metrics),
+        "of_support": lambda pair: class_words.of_support(pair, report.metrics),
     }
     return _template().render(values)
 
@@ -118,52 +118,6 @@ def _template() -> Template:
     environment.globals |= {"phases": PHASES, "mistakes_shown": MISTAKES_SHOWN}
     environment.globals |= {"rows_listed": ROWS_LISTED, "rows_open": ROWS_OPEN}
     return environment.get_template("page.html")
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share in [0, 1] as a percentage; only a whole one reads 100 %."""
-    if share is None or not math.isfinite(share):
-        return "–"
-    shown = round(100 * share, digits)
-    if shown >= 100 and share < 1:
-        shown = 100 - 10**-digits
-    return f"{shown:.{digits}f}\u00a0%"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a count with thousands separated, or a real number with `digits` decimals."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:,}" if isinstance(value, Integral) else f"{value:,.{digits}f}"
-
-
-def _rounded(value: float) -> str:
-    """Return a number in units of the user's with three or four digits that count."""
-    return f"{value:,.4g}" if 1e-4 <= abs(value) < 1e6 or not value else f"{value:.3g}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the two units a reader needs."""
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f}\u00a0s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}\u00a0min {rest}\u00a0s"
-    return f"{minutes // 60}\u00a0h {minutes % 60}\u00a0min"
-
-
-def memory(count: int) -> str:
-    """Return a number of bytes in decimal MB or GB."""
-    return f"{count / 1e9:.2f}\u00a0GB" if count >= 1e9 else f"{count / 1e6:.0f}\u00a0MB"
-
-
-def setting(value: object) -> str:
-    """Return a setting as a config file would spell it, a text without quotes, a table as `name value` pairs."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {setting(item)}" for key, item in value.items())
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _legible(value: object) -> object:
@@ -213,70 +167,6 @@ def _tested(report: Report) -> dict | None:
         total = report.data["splits"]["test"]
         return {"total": total, "right": round(test["accuracy"] * total)}
     return {"total": sum(map(sum, matrix)), "right": sum(row[i] for i, row in enumerate(matrix))}
-
-
-def _remarks(metrics: dict) -> list[tuple[str, str]]:
-    """Return what the scores mean, as pairs of a question and an answer in plain words."""
-    remarks = [_on_interval(metrics), _on_baseline(metrics), _on_confusion(metrics), *_on_other_splits(metrics)]
-    if "ece" in metrics["test"]:
-        gap = percent(metrics["test"]["ece"])
-        text = f"The probabilities that the model states miss its actual accuracy by {gap} on average (ECE)."
-        remarks.append(("Does it know when it is unsure?", text))
-    return [remark for remark in remarks if remark]
-
-
-def _on_interval(metrics: dict) -> tuple[str, str] | None:
-    if not metrics["test"].get("accuracy_interval"):
-        return None
-    low, high = map(percent, metrics["test"]["accuracy_interval"])
-    text = "Chance played a part in which examples were tested. With 95\u00a0% confidence the true accuracy lies "
-    text += f"between {low} and {high}. More test examples would narrow that range."
-    return "How exact is this number?", text
-
-
-def _on_baseline(metrics: dict) -> tuple[str, str] | None:
-    if not metrics.get("baseline"):
-        return None
-    name, floor = metrics["baseline"]["name"], metrics["baseline"]["accuracy"]
-    how = "Always answering with the most frequent class" if name == "majority class" else f"The baseline “{name}”"
-    text = f"{how} would be right in {percent(floor)}. "
-    low = (metrics["test"].get("accuracy_interval") or [metrics["test"]["accuracy"]])[0]
-    better, doubtful = "The model is clearly better.", "The model is not clearly better: do not rely on it yet."
-    return "Is it better than guessing?", text + (better if low > floor else doubtful)
-
-
-def _on_confusion(metrics: dict) -> tuple[str, str] | None:
-    if not metrics.get("most_confused"):
-        return None
-    pair = metrics["most_confused"][0]
-    text = f"Most often it takes “{pair['label']}” for “{pair['predicted']}”: {_of_support(pair, metrics)}."
-    return "What does it mix up?", text
-
-
-def _on_other_splits(metrics: dict) -> list[tuple[str, str]]:
-    validation = metrics.get("validation", {}).get("accuracy")
-    if validation is None:
-        return []
-    text = f"Validation gives {percent(validation)}. It helped to choose the model and so flatters it; quote the test."
-    interval = metrics["test"].get("accuracy_interval")
-    if interval and validation > interval[1]:
-        text += " Here it lies above the range of the test: the choices fit the validation examples more than others."
-    elif interval and validation >= interval[0]:
-        text += " Here the two agree within the range."
-    remarks = [("Do validation and test agree?", text)]
-    train = metrics.get("train", {}).get("accuracy")
-    if train is not None:
-        text = f"On the examples it was trained on it reaches {percent(train)}"
-        far = ", far more than on others: more or more varied examples, or augmentation, would help."
-        near = ", not far above what it does on others."
-        remarks.append(("Did it learn by heart?", text + (far if train - validation > GAP else near)))
-    return remarks
-
-
-def _of_support(pair: dict, metrics: dict) -> str:
-    """Return how often a pair of classes was confused, of how many examples of the true one."""
-    support = metrics["test"].get("per_class", {}).get(pair["label"], {}).get("support")
-    return number(pair["count"]) + (f" of {number(support)}" if support else "")
 
 
 def _scores(report: Report) -> _Table:
