@@ -35,7 +35,7 @@ def test_run_directory_is_complete(small_run):
     names = {entry.name for entry in small_run.path.iterdir()}
     assert names == {
         *("config.json", "environment.json", "data.json", "model.json", "metrics.json", "mistakes.json"),
-        *("history.csv", "model.keras", "report.html", "plots", "DONE"),
+        *("history.csv", "predictions.csv", "model.keras", "report.html", "plots", "DONE"),
     }
 
 
