@@ -79,6 +79,31 @@ def fit(
     print_result({"run_dir": str(run.path)} | run.metrics if as_json else text)
 
 
+@cli.command(short_help="Check data before a minute is spent on training.")
+@click.argument("data")
+@click.option("--model", help="Model that the data are meant for.  [default: auto]")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of README's table; may be repeated."
+)
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@_VERBOSE
+@JSON
+def doctor(data: str, model: str | None, settings: tuple[str, ...], strict: bool, verbose: int, as_json: bool) -> None:
+    """Check DATA as `finetune fit` would, and list all that is wrong or odd.
+
+    Nothing is trained, and nothing is written but the cache. The exit code is 3 where training would be wrong.
+    """
+    values = _parse_settings(settings) | {"data": data}
+    values |= {"model": model} if model else {}
+    values |= {"strict": "true"} if strict else {}
+    config = load("finetune.config").make_config(values)
+    reporter = load("finetune.progress").Reporter(verbose)
+    diagnosis = load("finetune.doctor").diagnose(config, reporter)
+    print_result(diagnosis.data if as_json else load("finetune.summary").diagnosis_summary(diagnosis))
+    if not diagnosis.healthy:
+        raise DataError("training on these data would be wrong; see the table above")
+
+
 @cli.command(short_help="Say what pictures show.")
 @_RUN
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")

@@ -56,6 +56,8 @@ class FinetuneConfig(BaseModel):
         run_dir: directory to write; None makes the next free `runs/<data>-<n>`.
         seed: of the split, the initial weights, dropout and the order of examples.
         image_size: side of the square in pixels; None takes that of the weights.
+        resize: how a picture meets the square: "crop" cuts the middle out, as the weights were trained; "pad" keeps all
+            of it; "stretch" keeps all and gives up its shape; "auto" goes by how the shapes vary.
         epochs: most passes over the training set; None: 60 for pictures, 200 for rows.
         patience: epochs without a lower validation loss before training stops; the best weights are kept. None: 8 for
             pictures, 20 for rows.
@@ -105,6 +107,7 @@ class FinetuneConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**32)
     # five halvings leave one cell of 32 pixels; the upper end keeps one batch within a gigabyte
     image_size: Annotated[int | None, Field(ge=32, le=1024)] = None
+    resize: Literal["auto", "crop", "pad", "stretch"] = "crop"
     epochs: Annotated[int | None, Field(ge=1, le=100_000)] = None
     patience: Annotated[int | None, Field(ge=1)] = None
     batch_size: Annotated[int | None, Field(ge=1, le=65_536)] = None

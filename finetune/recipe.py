@@ -12,6 +12,7 @@ import numpy as np
 
 from finetune import decide
 from finetune.config import FinetuneConfig, make_config
+from finetune.data.findings import refuse_errors
 from finetune.data.split import SPLITS
 from finetune.data.targets import Target
 from finetune.environment import environment
@@ -83,9 +84,12 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         # Data: everything is checked, then dealt to three sides.
         with _timed("check", seconds):
             data = kind.check(config, source, reporter)
-        splits = kind.deal(config, data)
-        warnings = kind.warnings_on(config, data, splits)
-        described_data = kind.describe_data(data, splits, warnings)
+            config, settled = kind.settle(config, data)
+            splits = kind.deal(config, data)
+            findings = kind.findings(config, data, splits)
+            refuse_errors(findings, strict=config.strict)
+        decisions += settled
+        described_data = kind.describe_data(data, splits, findings)
         _say_plan(reporter, kind.NOUN, described_data, decisions)
         config = config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from finetune.doctor import Diagnosis
 from finetune.run import Run
 from finetune.run_dir import RunDir
 
@@ -84,3 +85,23 @@ def _text(table: Table) -> str:
     stream = io.StringIO()
     Console(file=stream, width=100, highlight=False).print(table, markup=False)
     return stream.getvalue().rstrip()
+
+
+def diagnosis_summary(diagnosis: Diagnosis) -> str:
+    """Return the table of `finetune doctor`, and what follows from it."""
+    data, lines = diagnosis.data, []
+    if "splits" in data:
+        sizes = ", ".join(f"{count:,} {side}" for side, count in data["splits"].items())
+        classes = f" in {len(data['class_names'])} classes" if data.get("class_names") else ""
+        lines.append(f"{data['num_examples']:,} examples{classes}: {sizes}")
+    if diagnosis.findings:
+        table = Table(show_lines=True)
+        for column in ("", "check", "found"):
+            table.add_column(column, overflow="fold")
+        for finding in diagnosis.findings:
+            table.add_row(finding.severity, finding.check, finding.message)
+        lines.append(_text(table))
+    counts = ", ".join(f"{n} {name}{'s' if n != 1 else ''}" for name, n in diagnosis.counts.items() if n)
+    verdict = "ready to train" if diagnosis.healthy else "not ready to train"
+    lines.append(f"{verdict}: {counts or 'nothing found'}")
+    return "\n".join(lines)

@@ -5,14 +5,17 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import PIL
 
 from finetune.data.batches import ahead
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.images import DECODER_VERSION, ImageLimits, open_file, open_image
+from finetune.data.picture_facts import FACTS, PictureFacts, facts_of, keep_facts, kept_facts
 from zoo.atomic import write_atomic
 from zoo.errors import DataError, ImageError
 
@@ -24,6 +27,7 @@ _LISTED = 10
 # A task of one small picture (0.1 ms) would cost more to hand to a thread than to do.
 _FILES_PER_TASK = 32
 
+Found = TypeVar("Found")
 Track = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
 
@@ -38,6 +42,7 @@ class Inspection:
             same data gives the same fingerprint wherever it lies.
         warnings: what the user should know.
         decoded: False when the verdicts of an earlier check of the same bytes were used.
+        facts: (n,) records of `finetune.data.picture_facts.FACTS`, one a usable file.
     """
 
     examples: Examples
@@ -45,6 +50,7 @@ class Inspection:
     fingerprint: str
     warnings: tuple[str, ...]
     decoded: bool
+    facts: np.ndarray = field(compare=False)
 
 
 def inspect(
@@ -73,7 +79,7 @@ def inspect(
     readable = [index for index, result in enumerate(results) if isinstance(result, bytes)]
     candidates, digests = examples.only(readable), [results[index] for index in readable]
     unreadable = {examples.files[index]: result for index, result in enumerate(results) if isinstance(result, str)}
-    damaged, decoded, notes = _verdicts(candidates, digests, limits, threads, track, cache_dir)
+    damaged, facts, decoded, notes = _verdicts(candidates, digests, limits, threads, track, cache_dir)
     usable = [index for index, file in enumerate(candidates.files) if file not in damaged]
     faults = [Skipped(file, reason) for file, reason in (unreadable | damaged).items()]
     kept = replace(
@@ -87,7 +93,7 @@ def inspect(
     warnings = duplicate_warnings(hexes, kept.labels, kept.given_splits, kept)
     if warnings and strict:
         raise DataError("\n".join([*warnings, "strict=true refuses this."]))
-    return Inspection(kept, hexes, _fingerprint(kept, hexes), warnings, decoded)
+    return Inspection(kept, hexes, _fingerprint(kept, hexes), warnings, decoded, facts)
 
 
 def duplicate_warnings(
@@ -144,29 +150,37 @@ def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Trac
 
 def _verdicts(
     examples: Examples, hashes: Sequence[bytes], limits: ImageLimits, threads: int, track: Track, cache_dir: Path | None
-) -> tuple[dict[str, str], bool, list[str]]:
-    """Return the reason for each file that cannot be decoded, whether any was decoded, and notes."""
+) -> tuple[dict[str, str], np.ndarray, bool, list[str]]:
+    """Return why files cannot be decoded, the facts of the others, whether any was decoded, and notes."""
     path = cache_dir / "checks" / f"{_key(examples, hashes, limits)}.json" if cache_dir else None
     known = _read_verdicts(path, examples) if path else None
-    if known is not None:
-        return known, False, []
+    facts = kept_facts(path.with_suffix(".npy"), len(examples) - len(known)) if known is not None else None
+    if facts is not None:
+        return known, facts, False, []
 
-    def verdict(file: str) -> str:
+    def verdict(file: str) -> PictureFacts | str:
         try:
-            open_image(os.path.join(examples.root, file), limits)
+            return facts_of(open_image(os.path.join(examples.root, file), limits))
         except ImageError as error:
             return str(error)
-        return ""
 
+    damaged: dict[str, str] = {}
+    facts, good = np.empty(len(examples), FACTS), 0
     with track("checking", len(examples), "images") as advance:
-        reasons = list(_each(verdict, examples.files, threads, advance))
-    damaged = {file: reason for file, reason in zip(examples.files, reasons, strict=True) if reason}
-    return damaged, True, _keep_verdicts(path, damaged) if path else []
+        for file, found in zip(examples.files, _each(verdict, examples.files, threads, advance), strict=True):
+            if isinstance(found, str):
+                damaged[file] = found
+            else:
+                facts[good] = found
+                good += 1
+    facts = facts[:good]
+    return damaged, facts, True, _keep_verdicts(path, damaged, facts) if path else []
 
 
-def _keep_verdicts(path: Path, damaged: dict[str, str]) -> list[str]:
+def _keep_verdicts(path: Path, damaged: dict[str, str], facts: np.ndarray) -> list[str]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        keep_facts(path.with_suffix(".npy"), facts)
         write_atomic(path, json.dumps({"damaged": damaged}))
     except OSError as error:
         # The check is done and right; only the next run has to do it again.
@@ -175,9 +189,9 @@ def _keep_verdicts(path: Path, damaged: dict[str, str]) -> list[str]:
 
 
 def _each(
-    function: Callable[[str], bytes | str], files: Sequence[str], threads: int, advance: Callable[[int], None]
-) -> Iterator[bytes | str]:
-    def work(start: int) -> list[bytes | str]:
+    function: Callable[[str], Found], files: Sequence[str], threads: int, advance: Callable[[int], None]
+) -> Iterator[Found]:
+    def work(start: int) -> list[Found]:
         return [function(file) for file in files[start : start + _FILES_PER_TASK]]
 
     for results in ahead(work, range(0, len(files), _FILES_PER_TASK), threads=threads, most=2 * threads):

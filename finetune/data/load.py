@@ -9,10 +9,10 @@ from finetune.config import FinetuneConfig
 from finetune.data.batches import image_batches
 from finetune.data.checks import Inspection, duplicate_warnings, inspect
 from finetune.data.examples import Examples, Skipped, printable
+from finetune.data.findings import Finding
 from finetune.data.images import ImageLimits
 from finetune.data.split import SPLITS, Splits, split
 from finetune.progress import Reporter
-from zoo.errors import DataError
 from zoo.spec import Preprocessing
 
 
@@ -44,18 +44,11 @@ def split_examples(config: FinetuneConfig, examples: Examples) -> Splits:
     return split(examples, seed=config.seed, **fractions)
 
 
-def warnings_on(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> list[str]:
-    """Return what a user should know of the data, leaks between the sides included.
-
-    Raises:
-        DataError: there is something, and the config is strict.
-    """
+def warnings_on(inspection: Inspection, sides: Sequence[str]) -> list[str]:
+    """Return what is to be said of files with the same bytes, leaks between the sides included."""
     examples = inspection.examples
-    leaks = duplicate_warnings(inspection.digests, examples.labels, splits.sides(len(examples)), examples)
-    warnings = list(dict.fromkeys([*inspection.warnings, *leaks]))
-    if warnings and config.strict:
-        raise DataError("\n".join(warnings) + "\n(warnings are fatal with strict=true)")
-    return warnings
+    leaks = duplicate_warnings(inspection.digests, examples.labels, sides, examples)
+    return list(dict.fromkeys([*inspection.warnings, *leaks]))
 
 
 def pictures(
@@ -72,7 +65,7 @@ def pictures(
     )
 
 
-def describe_data(inspection: Inspection, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+def describe_data(inspection: Inspection, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:
     """Return data.json: classes, sizes, fingerprint, and what was skipped or left out and why."""
     examples = inspection.examples
     per_class = {name: dict.fromkeys(SPLITS, 0) for name in examples.class_names}
@@ -89,7 +82,8 @@ def describe_data(inspection: Inspection, splits: Splits, warnings: Sequence[str
         "per_class": per_class,
         "skipped": _listed(examples.skipped),
         "left_out": _listed(examples.left_out),
-        "warnings": list(warnings),
+        "findings": [finding.as_json() for finding in findings],
+        "warnings": [finding.message for finding in findings if finding.severity == "warning"],
         "notes": list(examples.notes),
     }
 

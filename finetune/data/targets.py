@@ -25,6 +25,14 @@ class Target:
     def __len__(self) -> int:
         return len(self.values)
 
+    def shown(self) -> list[str]:
+        """Return for each example what is true of it, in words."""
+        if self.task == "classification":
+            return [self.names[value] for value in self.values]
+        if self.task == "multi_label":
+            return [", ".join(n for n, given in zip(self.names, row, strict=True) if given) for row in self.values]
+        return [", ".join(f"{value:g}" for value in row) for row in self.values]
+
 
 def picture_target(examples: Examples) -> Target:
     """Return the target of labelled pictures."""

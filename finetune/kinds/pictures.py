@@ -10,8 +10,12 @@ from finetune import decide
 from finetune.config import FinetuneConfig
 from finetune.data import load
 from finetune.data.checks import Inspection
+from finetune.data.class_checks import class_findings
 from finetune.data.examples import Examples, printable
+from finetune.data.findings import Finding
 from finetune.data.folder import scan_folder
+from finetune.data.picture_checks import near_duplicate_findings, picture_findings
+from finetune.data.picture_shapes import shape_findings, suggest_resize
 from finetune.data.split import Splits
 from finetune.data.targets import Target, picture_target
 from finetune.evaluation.mistakes import Mistake, worst_mistakes
@@ -48,9 +52,27 @@ def target(inspection: Inspection) -> Target:
     return picture_target(inspection.examples)
 
 
-def warnings_on(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> list[str]:
-    """Return what the user should know before training."""
-    return load.warnings_on(config, inspection, splits)
+def settle(config: FinetuneConfig, inspection: Inspection) -> tuple[FinetuneConfig, list[decide.Decision]]:
+    """Decide what only the checked pictures can tell."""
+    if config.resize != "auto":
+        return config, []
+    mode, why = suggest_resize(inspection.facts)
+    return config.model_copy(update={"resize": mode}), [decide.Decision("resize", mode, why)]
+
+
+def findings(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> list[Finding]:
+    """Return what the checks have to say, leaks between the sides included."""
+    examples, facts = inspection.examples, inspection.facts
+    files = [printable(file) for file in examples.files]
+    sides = splits.sides(len(examples))
+    shown = [str(value) for value in picture_target(examples).shown()]
+    found = [Finding("duplicates", "warning", text) for text in load.warnings_on(inspection, sides)]
+    found += picture_findings(facts, files)
+    found += near_duplicate_findings(facts, files, shown, sides, inspection.digests)
+    found += shape_findings(facts, files, image_size=config.image_size, resize=config.resize)
+    if examples.task == "classification":
+        found += class_findings(examples.labels, examples.class_names, sides, class_weights=config.class_weights)
+    return found
 
 
 def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> trunks.Trunk:
@@ -76,9 +98,9 @@ def first_inputs(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspec
     return first, len(first)
 
 
-def describe_data(inspection: Inspection, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+def describe_data(inspection: Inspection, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:
     """Return data.json."""
-    return load.describe_data(inspection, splits, warnings)
+    return load.describe_data(inspection, splits, findings)
 
 
 def describe_inputs(config: FinetuneConfig, trunk: trunks.Trunk) -> dict[str, object]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from finetune.config import FinetuneConfig
 from finetune.data import series as cuts
-from finetune.data.findings import refuse_errors
+from finetune.data.findings import Finding
 from finetune.data.series_source import Series
 from finetune.data.split import SPLITS, Splits
 from finetune.data.targets import Target
@@ -74,8 +74,7 @@ def resolve(config: FinetuneConfig, series: Series) -> tuple[FinetuneConfig, lis
 
 
 def check(config: FinetuneConfig, series: Series, reporter: Reporter) -> Data:
-    """Refuse what would train wrongly; warnings are kept for the report."""
-    refuse_errors(series.findings, strict=config.strict)
+    """Return the series as it is: it was checked when it was read."""
     return Data(series)
 
 
@@ -91,9 +90,14 @@ def target(data: Data) -> Target:
     return data.examples.target
 
 
-def warnings_on(config: FinetuneConfig, data: Data, splits: Splits) -> list[str]:
-    """Return what the user should know before training."""
-    return [finding.message for finding in data.examples.findings if finding.severity == "warning"]
+def settle(config: FinetuneConfig, data: Data) -> tuple[FinetuneConfig, list[Decision]]:
+    """Decide what only the checked data can tell: nothing."""
+    return config, []
+
+
+def findings(config: FinetuneConfig, data: Data, splits: Splits) -> list[Finding]:
+    """Return what the checks have to say."""
+    return list(data.examples.findings)
 
 
 def build_trunk(config: FinetuneConfig, data: Data, splits: Splits) -> Normalizer:
@@ -146,7 +150,7 @@ def first_inputs(config: FinetuneConfig, trunk: Normalizer, data: Data) -> tuple
     return np.ascontiguousarray(first, "float32"), len(first)
 
 
-def describe_data(data: Data, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+def describe_data(data: Data, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:
     """Return data.json."""
     series = data.examples
     classes = series.target.names if series.target.task == "classification" else ()
@@ -171,8 +175,8 @@ def describe_data(data: Data, splits: Splits, warnings: Sequence[str]) -> dict[s
         "per_class": per_class,
         "skipped": [vars(item) for item in series.skipped],
         "left_out": [vars(item) for item in series.left_out],
-        "findings": [finding.as_json() for finding in series.findings],
-        "warnings": list(warnings),
+        "findings": [finding.as_json() for finding in findings],
+        "warnings": [finding.message for finding in findings if finding.severity == "warning"],
         "notes": [*series.notes, f"split by time: {', '.join(f'{side} {when}' for side, when in borders.items())}"],
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 import zoo
 from finetune.config import FinetuneConfig
 from finetune.data.columns import Table
-from finetune.data.findings import refuse_errors
+from finetune.data.findings import Finding
 from finetune.data.rows import Rows, column_values
 from finetune.data.split import SPLITS, Splits, split
 from finetune.data.table_source import read_rows
@@ -91,8 +91,7 @@ def settle_training(config: FinetuneConfig, rows: Rows) -> list[Decision]:
 
 
 def check(config: FinetuneConfig, rows: Rows, reporter: Reporter) -> Data:
-    """Refuse what would train wrongly; warnings are kept for the report."""
-    refuse_errors(rows.findings, strict=config.strict)
+    """Return the rows as they are: they were checked when they were read."""
     return Data(rows)
 
 
@@ -107,9 +106,14 @@ def target(data: Data) -> Target:
     return data.examples.target
 
 
-def warnings_on(config: FinetuneConfig, data: Data, splits: Splits) -> list[str]:
-    """Return what the user should know before training."""
-    return [finding.message for finding in data.examples.findings if finding.severity == "warning"]
+def settle(config: FinetuneConfig, data: Data) -> tuple[FinetuneConfig, list[Decision]]:
+    """Decide what only the checked data can tell: nothing."""
+    return config, []
+
+
+def findings(config: FinetuneConfig, data: Data, splits: Splits) -> list[Finding]:
+    """Return what the checks have to say."""
+    return list(data.examples.findings)
 
 
 def build_trunk(config: FinetuneConfig, data: Data, splits: Splits) -> Encoder:
@@ -154,12 +158,12 @@ def first_inputs(config: FinetuneConfig, encoder: Encoder, data: Data) -> tuple[
     return model_inputs(values, encoder.columns), count
 
 
-def describe_data(data: Data, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+def describe_data(data: Data, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:
     """Return data.json."""
-    return describe_rows("table", data.examples, splits, warnings)
+    return describe_rows("table", data.examples, splits, findings)
 
 
-def describe_rows(kind: str, rows: Rows, splits: Splits, warnings: Sequence[str]) -> dict[str, object]:
+def describe_rows(kind: str, rows: Rows, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:
     """Return what data.json says of rows of any kind."""
     classes = rows.target.names if rows.target.task == "classification" else ()
     per_class = {name: dict.fromkeys(SPLITS, 0) for name in classes}
@@ -179,8 +183,8 @@ def describe_rows(kind: str, rows: Rows, splits: Splits, warnings: Sequence[str]
         "per_class": per_class,
         "skipped": [vars(item) for item in rows.skipped],
         "left_out": [vars(item) for item in rows.left_out],
-        "findings": [finding.as_json() for finding in rows.findings],
-        "warnings": list(warnings),
+        "findings": [finding.as_json() for finding in findings],
+        "warnings": [finding.message for finding in findings if finding.severity == "warning"],
         "notes": list(rows.notes),
     }
 

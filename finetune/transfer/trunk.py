@@ -48,7 +48,9 @@ def build_trunk(config: FinetuneConfig) -> Trunk:
     model = keras.Model(backbone.input, pool(backbone.output), name=backbone.name.removesuffix("_backbone"))
     model.trainable = False
     check_loadable(model, config.model)
-    return Trunk(model, replace(pretrained.preprocessing, image_size=config.image_size), pretrained.sha256)
+    return Trunk(
+        model, replace(pretrained.preprocessing, image_size=config.image_size, resize=config.resize), pretrained.sha256
+    )
 
 
 def new_head(num_features: int, num_outputs: int, *, dropout: float, seed: int) -> keras.Model:

@@ -118,7 +118,7 @@ def test_refused_data_leaves_nothing(pictures, tmp_path):
     shutil.rmtree(pictures / "red")
     (pictures / "red").mkdir()
     shutil.copy(pictures / "blue" / "0.png", pictures / "red" / "0.png")
-    with pytest.raises(DataError, match="class 'red' has 1 usable picture"):
+    with pytest.raises(DataError, match="class 'red' has 1 usable example"):
         fit(pictures, tmp_path)
     assert not (tmp_path / "run").exists()
 

@@ -107,7 +107,7 @@ def test_another_decoder_checks_again(root, cache_dir, monkeypatch, version):
 def test_a_torn_or_foreign_cache_file_is_replaced(root, cache_dir, content):
     """What cannot be these files' verdicts is not believed, and the next check finds a good file again."""
     first = check(root, cache_dir)
-    (file,) = (cache_dir / "checks").iterdir()
+    (file,) = (cache_dir / "checks").glob("*.json")
     good = file.read_bytes()
     file.write_bytes(content)
     assert check(root, cache_dir) == first
