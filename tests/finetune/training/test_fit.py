@@ -92,7 +92,7 @@ def test_history_has_a_row_for_each_epoch():
 
 def test_loss_that_is_not_finite_names_the_rate():
     """A loss that became NaN stops with the epoch and a lower rate to try."""
-    config = make_config({"epochs": 3})
+    config = make_config({"epochs": 3, "patience": 3, "batch_size": 32, "learning_rate": 0.001})
     x, y = blobs()
     x[TRAIN[0]] = np.nan
     with pytest.raises(ConfigError, match=r"not finite any more in epoch 1; lower learning_rate"):
