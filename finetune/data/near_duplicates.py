@@ -14,7 +14,7 @@ from finetune.data.similar_hashes import similar
 
 # One minus the correlation of two thumbnails: a pair below the first always counts, above the second never. Re-encoded
 # and resized photos lie below 0.003, with a fiftieth of each side cut off around 0.02.
-LEAST_LIMIT, GREATEST_LIMIT = 0.0005, 0.04
+LEAST_LIMIT, GREATEST_LIMIT = 0.002, 0.04
 
 # Pairs that unlike pictures may make by chance in the whole data set.
 _CHANCE_PAIRS = 0.5
@@ -27,6 +27,9 @@ _FLAT = 3.0
 _CONTRAST, _TINT = 2.5, 12.0
 # Numbers a picture that most candidates are turned away by.
 _SKETCH = 12
+# Two pictures that were compared with so many others each are not compared: the frames of a still scene would make
+# millions of pairs.
+_ENOUGH = 100
 _AT_ONCE = 4096
 
 
@@ -55,19 +58,24 @@ def near_pairs(facts: np.ndarray) -> NearPairs:
         facts: (n,) records of `finetune.data.picture_facts.FACTS`.
 
     Returns:
-        The pairs, in order; pictures without contrast are in none. Of many pictures with one hash not every pair is
-        there, but each with the one before it.
+        The pairs, in order; pictures without contrast are in none. Of a picture that looks like hundreds of others not
+        every pair is there.
     """
-    described = np.concatenate([part[_contrast(facts[part]) > _FLAT] for part in _parts(np.arange(len(facts)))])
+    every = _parts(np.arange(len(facts)))
+    described = np.concatenate([part[_standardized(facts[part])[1] > _FLAT] for part in every])
     pairs, differences = [np.empty((2, 0), np.int64)], [np.empty(0, np.float32)]
     if len(described) > 1:
         limits, sketches = _limits(facts, described)
+        compared = np.zeros(len(described), np.int64)
         for candidates in similar(facts["hash"][described]):
+            candidates = candidates[:, compared[candidates].min(axis=0) < _ENOUGH]
             near = candidates[:, _are_near(sketches, limits, candidates)]
-            found = described[near]
-            same, difference = _compared(facts[found[0]], facts[found[1]], limits[near].min(axis=0))
-            pairs.append(found[:, same])
-            differences.append(difference[same])
+            compared += np.bincount(near.ravel(), minlength=len(compared))
+            for part in _parts(np.arange(near.shape[1])):
+                found = described[near[:, part]]
+                same, difference = _compared(facts[found[0]], facts[found[1]], limits[near[:, part]].min(axis=0))
+                pairs.append(found[:, same])
+                differences.append(difference[same])
     all_pairs = np.concatenate(pairs, axis=1)
     _, order = np.unique(all_pairs[0] * len(facts) + all_pairs[1], return_index=True)
     return NearPairs(*all_pairs[:, order], np.concatenate(differences)[order])
@@ -77,15 +85,13 @@ def _parts(indices: np.ndarray) -> list[np.ndarray]:
     return np.array_split(indices, len(indices) // _AT_ONCE + 1)
 
 
-def _contrast(facts: np.ndarray) -> np.ndarray:
-    return facts["thumbnail"].reshape(-1, THUMBNAIL**2).std(axis=1)
-
-
-def _standardized(facts: np.ndarray) -> np.ndarray:
-    """Return thumbnails as float32 rows of mean 0 and length 1, whose products are correlations."""
+def _standardized(facts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return thumbnails as float32 rows of mean 0 and length 1, whose products are correlations, and their contrast."""
     rows = facts["thumbnail"].reshape(-1, THUMBNAIL**2).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    rows /= np.maximum(lengths, 1e-6)[:, None]
+    return rows, lengths / THUMBNAIL
 
 
 def _limits(facts: np.ndarray, described: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,11 +101,11 @@ def _limits(facts: np.ndarray, described: np.ndarray) -> tuple[np.ndarray, np.nd
     one kind, 6 on photos. That power and the distance to the eighth nearest tell how near a stranger comes by chance.
     """
     count = len(described)
-    some = _standardized(facts[np.sort(np.random.default_rng(0).permutation(described)[:_REFERENCES])])
+    some, _ = _standardized(facts[np.sort(np.random.default_rng(0).permutation(described)[:_REFERENCES])])
     near, far = min(_NEAR, len(some) - 1), min(_FAR, len(some) - 1)
     distances, sketches = [], []
     for part in _parts(described):
-        thumbnails = _standardized(facts[part])
+        thumbnails, _ = _standardized(facts[part])
         ordered = np.partition(1 - thumbnails @ some.T, (near, far), axis=1)
         distances.append(np.maximum(ordered[:, [near, far]], 1e-6))
         sketches.append(thumbnails @ _WAVES)
@@ -118,10 +124,12 @@ def _are_near(sketches: np.ndarray, limits: np.ndarray, pairs: np.ndarray) -> np
 
 def _compared(first: np.ndarray, second: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return whether each two pictures look the same, and how much their thumbnails differ."""
-    difference = np.maximum(1 - np.einsum("ij,ij->i", _standardized(first), _standardized(second)), 0)
-    contrast = _contrast(second) / _contrast(first)
+    (one, first_contrast), (other, second_contrast) = _standardized(first), _standardized(second)
+    difference = np.maximum(1 - np.einsum("ij,ij->i", one, other), 0)
+    contrast = second_contrast / first_contrast
     same = (difference <= limits) & (np.maximum(contrast, 1 / contrast) < _CONTRAST)
-    return same & _same_colours(first, second, contrast), difference
+    same[same] = _same_colours(first[same], second[same], contrast[same])
+    return same, difference
 
 
 def _same_colours(first: np.ndarray, second: np.ndarray, contrast: np.ndarray) -> np.ndarray:

@@ -69,7 +69,8 @@ _PAIR_FAULTS = {
     "near duplicates across sides": (
         "warning",
         "look the same and lie on two sides of the split, so the model is judged by what it learnt",
-        "Remove one each, or put both on one side (group=COLUMN in a table of pictures).",
+        "Remove one each, or put all pictures of one scene on one side, by folders train, validation and test or by "
+        "group=COLUMN in a table of pictures.",
     ),
     "near duplicates": (
         "note",

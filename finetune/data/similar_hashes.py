@@ -15,20 +15,21 @@ _BANDS = 5
 _MASKS = [sum(1 << bit for bit in range(band, 64, _BANDS)) for band in range(_BANDS)]
 
 _PAIRS_AT_ONCE = 1 << 19
-# Where buckets are so full that more pairs than this would be compared, equal bands alone are, and not all of those.
-_MOST_PAIRS = 3_000_000_000
-_MOST_IN_BUCKET = 20_000
+# Where buckets are so full that more pairs than this would be compared, each hash meets only its neighbours in order.
+_MOST_PAIRS, _MOST_PAIRS_EACH = 400_000_000, 5000
+_NEIGHBOURS = 16
 # Of so many pictures with one hash each meets each; of more, each meets the one before it.
 _ALL_MEET = 64
-_MEET_OTHERS = 16
+# Of two hashes with so many pairs of pictures each picture meets each; of two with more, the first meets the first.
+_ALL_PAIRS = 16
 
 
 def similar(hashes: np.ndarray) -> Iterator[np.ndarray]:
     """Yield pairs of indices whose hashes differ in at most nine bits.
 
     Where many have the very same hash not all of their pairs come: each of them with the one before it, and the first
-    sixteen of them with those of other hashes. Where hashes are so alike that comparing them would take minutes, pairs
-    are missed, and some come twice.
+    of them with that of another hash. Where hashes are so alike that comparing them would take minutes, pairs are
+    missed, and some come twice.
 
     Args:
         hashes: (n,) uint64.
@@ -40,10 +41,12 @@ def similar(hashes: np.ndarray) -> Iterator[np.ndarray]:
     members = np.argsort(places, kind="stable")
     starts = np.cumsum(counts) - counts
     yield from _with_equal_hash(members, starts, counts)
-    few = np.minimum(counts, _MEET_OTHERS)
+    first = np.ones_like(counts)
     for one, other in _near(distinct):
-        for left, right in _products(starts, few, one, other):
-            yield np.sort(np.stack([members[left], members[right]]), axis=0)
+        few = counts[one] * counts[other] <= _ALL_PAIRS
+        for sizes, chosen in ((counts, few), (first, ~few)):
+            for left, right in _products(starts, sizes, one[chosen], other[chosen]):
+                yield np.sort(np.stack([members[left], members[right]]), axis=0)
 
 
 def _with_equal_hash(members: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
@@ -62,15 +65,13 @@ def _near(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         buckets = np.zeros(len(hashes), np.int64)
         for place, bit in enumerate(range(band, 64, _BANDS)):
             buckets |= ((hashes >> np.uint64(bit)) & np.uint64(1)).astype(np.int64) << place
+        # The hashes are distinct and sorted, so within a bucket they stay so.
         order = np.argsort(buckets, kind="stable")
         ordered = hashes[order]
         flips = [0, *(1 << place for place in range(mask.bit_count()))]
         sizes = np.bincount(buckets, minlength=1 << mask.bit_count())
-        starts = np.cumsum(sizes) - sizes
-        full = _num_pairs(sizes, flips) > _MOST_PAIRS
-        if full:
-            flips, sizes = [0], np.minimum(sizes, _MOST_IN_BUCKET)
-        for left, right in _joined(starts, sizes, flips):
+        full = _num_pairs(sizes, flips) > max(_MOST_PAIRS, _MOST_PAIRS_EACH * len(hashes))
+        for left, right in _neighbours(len(hashes)) if full else _joined(np.cumsum(sizes) - sizes, sizes, flips):
             bits = ordered[left] ^ ordered[right]
             found = np.flatnonzero(np.bitwise_count(bits) <= MAX_BITS)
             # Whoever is near in a band that was searched before was found there.
@@ -78,6 +79,13 @@ def _near(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 found = found[np.bitwise_count(bits[found] & np.uint64(earlier)) > 1]
             yield order[left[found]], order[right[found]]
         searched += [] if full else [mask]
+
+
+def _neighbours(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the positions of all pairs that are at most so many places apart."""
+    positions = np.arange(count)
+    for apart in range(1, min(_NEIGHBOURS, count - 1) + 1):
+        yield positions[:-apart], positions[apart:]
 
 
 def _num_pairs(sizes: np.ndarray, flips: list[int]) -> int:

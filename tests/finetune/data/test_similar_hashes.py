@@ -57,7 +57,8 @@ def test_equal_hashes_are_joined(count):
 
 def test_full_buckets_are_cut(monkeypatch):
     """Where comparing would take for ever fewer pairs are looked at, and copies are still found."""
-    monkeypatch.setattr(similar_hashes, "_MOST_PAIRS", 100)
+    monkeypatch.setattr(similar_hashes, "_MOST_PAIRS", 0)
+    monkeypatch.setattr(similar_hashes, "_MOST_PAIRS_EACH", 0)
     hashes = random_hashes(300)
     hashes = np.concatenate([hashes, flipped(hashes, 1, 1)])
     assert {(index, index + 300) for index in range(300)} <= set(pairs_of(hashes))
