@@ -65,7 +65,7 @@ class PictureFacts(NamedTuple):
 
 
 def facts_of(image: Image.Image) -> PictureFacts:
-    """Return the facts of a decoded picture of mode RGB; 0.4 ms for 500 x 375 pixels, 0.1 ms for 28 x 28."""
+    """Return the facts of a decoded picture of mode RGB; 0.5 ms for 500 x 375 pixels, 0.1 ms for 28 x 28."""
     low, high, mean, std = _brightness(image)
     small = image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
     grey = small.convert("L")
