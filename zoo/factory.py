@@ -13,11 +13,16 @@ from zoo.errors import ConfigError
 from zoo.families.applications import table as applications
 from zoo.head import activate, classifier, pool
 from zoo.preprocessing import normalize
+from zoo.sequential import arguments as checks
 from zoo.spec import Variant
-from zoo.weights.load import Pretrained, assign_weights, read_weights
+from zoo.weights import load
+from zoo.weights.keras_limits import KerasLimits
+from zoo.weights.load import Pretrained, assign_weights
 from zoo.weights.sources import DEFAULT_CACHE_DIR
+from zoo.weights.weight_file import ReadLimits
 
 STEMS = ("standard", "small")
+ACTIVATIONS = ("softmax", "sigmoid")
 # Five halvings: a smaller picture leaves less than one cell of the last feature map.
 MIN_IMAGE_SIZE = 32
 
@@ -46,8 +51,8 @@ def create(
             `.safetensors`, `.keras` or `.weights.h5`, or `.h5` as keras.applications publishes them. The pretrained
             classifier is kept when `num_classes` is its number, otherwise the head starts from random weights.
             What `read_weights` gave is taken as it is.
-        dropout: rate before the classifier; by default that of the model's source.
-        classifier_activation: "softmax" for probabilities, None for logits.
+        dropout: rate before the classifier, [0, 1); by default that of the model's source.
+        classifier_activation: "softmax" for probabilities, "sigmoid" for one of each label, None for logits.
         stem: "small" for pictures under 64 pixels: the stem keeps their size. Only with random weights.
         cache_dir: keeps downloaded, imported and converted weights; None keeps nothing.
 
@@ -55,7 +60,7 @@ def create(
         Model from pixels (batch, height, width, channels) in [0, 255] to (batch, num_classes) float32.
 
     Raises:
-        ConfigError: unknown model, tag or impossible shape.
+        ConfigError: unknown model or tag, or an argument is impossible.
         ModelFileError: weights are not at hand or do not fit.
 
     Example:
@@ -64,16 +69,23 @@ def create(
         (None, 10)
     """
     variant = registry.find(name)
+    dropout = variant.dropout if dropout is None else checks.rate("dropout", dropout)
+    if classifier_activation is not None:
+        checks.one_of("classifier_activation", classifier_activation, ACTIVATIONS)
     pretrained = _read(variant, weights, stem, cache_dir)
     known_classes = pretrained.num_classes if pretrained else None
     if num_classes is None and pretrained and known_classes is None:
         raise ConfigError(f"the weights of {name} hold no classifier that fits; say how many classes: num_classes=10")
     if num_classes is None:
         num_classes = known_classes or 1000
-    if num_classes < 1:
-        raise ConfigError(f"num_classes must be at least 1; received {num_classes}")
+    num_classes = checks.positive("num_classes", num_classes)
+    if num_classes == 1 and classifier_activation == "softmax":
+        raise ConfigError(
+            "num_classes must be at least 2 for classifier_activation='softmax', which over one class is always 1; "
+            "received 1. For yes or no take 'sigmoid', for a number None."
+        )
     inputs, features = _features(variant, pretrained, input_shape, stem)
-    logits = classifier(pool(features), num_classes, dropout=variant.dropout if dropout is None else dropout)
+    logits = classifier(pool(features), num_classes, dropout=dropout)
     model = keras.Model(inputs, activate(logits, classifier_activation), name=_model_name(variant))
     if pretrained:
         assign_weights(model, pretrained, head=num_classes == known_classes)
@@ -103,6 +115,34 @@ def backbone(
     if pretrained:
         assign_weights(model, pretrained, head=False)
     return model
+
+
+def read_weights(
+    name: str,
+    weights: str | Path = "imagenet",
+    *,
+    limits: ReadLimits | KerasLimits | None = None,
+    cache_dir: str | Path | None = DEFAULT_CACHE_DIR,
+) -> Pretrained:
+    """Read weights once, to give them to `create` and `backbone` of the same model, or to let a file ask for more.
+
+    Args:
+        name: model, as for `create`. One that is a path, or KerasHub's, is opened within the default limits.
+        weights: "imagenet", a full tag, or a file.
+        limits: how much a file may ask for before it is refused: `ReadLimits`, or `KerasLimits` for what only files of
+            Keras have; None for the defaults.
+        cache_dir: keeps downloaded, imported and converted weights; None keeps nothing.
+
+    Raises:
+        ConfigError: unknown model or tag, or limits of another kind.
+        ModelFileError: weights are not at hand, damaged, over a limit, or another model's.
+
+    Example:
+        >>> weights = read_weights("efficientnet_lite0", limits=ReadLimits(file_bytes=8 * 2**30))
+        >>> create("efficientnet_lite0", weights=weights).output_shape
+        (None, 1000)
+    """
+    return load.read_weights(registry.find(name), _named(weights), _folder(cache_dir), limits=load.all_limits(limits))
 
 
 def describe(name: str, input_shape: tuple[int, int, int] | None = None, *, num_classes: int = 1000) -> Description:
@@ -158,11 +198,26 @@ def _read(
 ) -> Pretrained | None:
     if stem not in STEMS:
         raise ConfigError(f"stem must be one of {', '.join(STEMS)}; received {stem!r}")
-    if weights is None or isinstance(weights, Pretrained):
-        return weights
+    if weights is None:
+        return None
     if stem == "small":
         raise ConfigError('stem="small" has no pretrained weights: the stem differs from theirs; add weights=None')
-    return read_weights(variant, weights, None if cache_dir is None else Path(cache_dir).expanduser())
+    if not isinstance(weights, Pretrained):
+        return load.read_weights(variant, _named(weights), _folder(cache_dir))
+    # two variants of a family may differ in numbers alone: these weights would build the other one under this name
+    if weights.variant != variant.name:
+        raise ConfigError(f"these weights were read for {weights.variant}; read them anew for {variant.name}")
+    return weights
+
+
+def _named(weights: object) -> str | Path:
+    if not isinstance(weights, str | Path):
+        raise ConfigError(f"weights must be a tag, the path of a file, or what read_weights gave; received {weights!r}")
+    return weights
+
+
+def _folder(cache_dir: str | Path | None) -> Path | None:
+    return None if cache_dir is None else Path(cache_dir).expanduser()
 
 
 def _features(
@@ -170,11 +225,11 @@ def _features(
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     preprocessing = pretrained.preprocessing if pretrained else variant.preprocessing
     arguments = pretrained.arguments if pretrained else variant.arguments
-    shape = input_shape or (preprocessing.image_size, preprocessing.image_size, 3)
-    if len(shape) != 3 or min(shape) < 1 or min(shape[:2]) < MIN_IMAGE_SIZE:
+    shape = (preprocessing.image_size, preprocessing.image_size, 3) if input_shape is None else input_shape
+    shape = checks.shape(shape, ("height", "width", "channels"))
+    if min(shape[:2]) < MIN_IMAGE_SIZE:
         raise ConfigError(
-            f"input_shape must be (height, width, channels) with sides of at least {MIN_IMAGE_SIZE}; "
-            f"received {tuple(shape)}"
+            f"input_shape must be (height, width, channels) with sides of at least {MIN_IMAGE_SIZE}; received {shape}"
         )
     build = importlib.import_module(f"zoo.families.{variant.family}.build").build
     inputs = keras.Input(shape, name="image")

@@ -2,6 +2,7 @@
 
 import fnmatch
 import importlib
+from pathlib import Path
 
 from zoo.errors import ConfigError, nearest
 from zoo.families.applications import table as applications
@@ -17,12 +18,15 @@ _FAMILIES = (resnet, densenet, efficientnet_lite, applications)
 _VARIANTS = {variant.name: variant for family in _FAMILIES for variant in family.VARIANTS}
 
 
-def find(name: str) -> Variant:
+def find(name: str | Path) -> Variant:
     """Return the row of a model.
 
     Raises:
         ConfigError: there is no such model; the message names the nearest.
     """
+    if not isinstance(name, str | Path):
+        raise ConfigError(f"a model's name must be a text or a path; received {name!r}")
+    name = str(name)
     if name.startswith(PREFIX):
         return importlib.import_module("zoo.families.hub.presets").find_preset(name)
     if is_path(name):

@@ -152,11 +152,38 @@ def test_another_number_of_classes_keeps_the_backbone_only():
     assert grafted.get_layer("logits").get_weights()[0].shape == (1280, 5)
 
 
-@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 0), (16, 64, 3)])
+@pytest.mark.parametrize("shape", [(64, 64), (64, 64, 0), (16, 64, 3), 64, "64", (None, None, 3), (64.0, 64, 3)])
 def test_impossible_input_shape_is_refused(shape):
     """A shape without channels or under 32 pixels is named with what is accepted."""
     with pytest.raises(ConfigError, match=r"input_shape must be \(height, width, channels\)"):
         zoo.create("efficientnet_lite0", input_shape=shape, num_classes=3, weights=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_classes": 2.5}, "num_classes must be a whole number of at least 1; received 2.5"),
+        ({"num_classes": "10"}, "num_classes must be a whole number"),
+        ({"num_classes": 1}, "num_classes must be at least 2 for .*'softmax', which over one class is always 1"),
+        ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\)"),
+        (
+            {"classifier_activation": "softmx"},
+            "classifier_activation must be one of softmax, sigmoid.* Nearest: softmax",
+        ),
+        ({"weights": 5}, "weights must be a tag, the path of a file, or what read_weights gave; received 5"),
+        ({"name": 5}, "a model's name must be a text or a path; received 5"),
+    ],
+)
+def test_impossible_argument_is_refused(arguments, message):
+    """An argument that no model can be built with is named with what is accepted."""
+    with pytest.raises(ConfigError, match=message):
+        zoo.create(**{"name": "resnet18", "input_shape": SHAPE, "num_classes": 3, "weights": None} | arguments)
+
+
+def test_counts_of_numpy_are_counts():
+    """`num_classes=len(np.unique(y))` and its like are whole numbers."""
+    model = zoo.create("efficientnet_lite0", input_shape=SHAPE, num_classes=np.int64(4), weights=None)
+    assert model.output_shape == (None, 4)
 
 
 def test_small_stem_has_no_pretrained_weights():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.head import LOGITS_LAYER
 from zoo.spec import Naming
 
 # kind: (our variable, foreign suffix, order of the foreign axes in ours, must it be there)
@@ -32,6 +33,16 @@ class Conversion:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
 
+    @property
+    def fits(self) -> bool:
+        """Whether every array has found its place."""
+        return not self.missing and not self.extra
+
+
+def is_counter(name: str) -> bool:
+    """Whether an array counts batches, as torch's BatchNorm does: it carries nothing that a model needs."""
+    return name.endswith("num_batches_tracked")
+
 
 def convert(state: Mapping[str, np.ndarray], naming: Naming, arguments: Mapping[str, object]) -> Conversion:
     """Translate a foreign state dict.
@@ -43,11 +54,13 @@ def convert(state: Mapping[str, np.ndarray], naming: Naming, arguments: Mapping[
 
     Returns:
         Float32 arrays in Keras' axis order. An array of the wrong rank counts as missing. torch's counters of batches
-        (`num_batches_tracked`) carry nothing that a model needs and are passed over.
+        are passed over. The classifier may be left out as a whole.
     """
-    left = {naming.rename(name): array for name, array in state.items() if not name.endswith("num_batches_tracked")}
+    left = {naming.rename(name): array for name, array in state.items() if not is_counter(name)}
     arrays, missing = {}, []
     for layer in naming.layers(**arguments):
+        if layer.ours == LOGITS_LAYER and not any(name.startswith(f"{layer.theirs}.") for name in left):
+            continue
         for ours, suffix, axes, required in _ARRAYS[layer.kind]:
             theirs = f"{layer.theirs}.{suffix}"
             array = left.pop(theirs, None)

@@ -41,7 +41,9 @@ class _Pairs:
     variables: Mapping[str, keras.Variable]
 
 
-def read_hdf5_weights(variant: Variant, row: Weights | None, path: Path) -> KerasWeights:
+def read_hdf5_weights(
+    variant: Variant, row: Weights | None, path: Path, *, limits: KerasLimits = DEFAULT_KERAS_LIMITS
+) -> KerasWeights:
     """Return the weights that an HDF5 file holds for a variant.
 
     Such a file does not say what it was trained with: the row's word is taken, or the variant's.
@@ -51,6 +53,7 @@ def read_hdf5_weights(variant: Variant, row: Weights | None, path: Path) -> Kera
         row: weights that the file stands for; None for a file of the user's.
         path: what `model.save_weights` wrote for a model of the zoo, with or without a head of any number of classes;
             or what keras.applications publishes, whose arrays go to our layers by order.
+        limits: how much the file may ask for.
 
     Raises:
         ModelFileError: the file is damaged, a whole model, over a limit, or its arrays do not fit one to one.
@@ -60,7 +63,8 @@ def read_hdf5_weights(variant: Variant, row: Weights | None, path: Path) -> Kera
     size = preprocessing.image_size
     backbone = reference_backbone(variant, preprocessing, arguments, (size, size, 3))
     own_head = applications.own_head(arguments["function"]) if variant.family == "applications" else None
-    return KerasWeights(read_arrays(path, backbone, preprocessing, own_head=own_head), preprocessing, arguments)
+    arrays = read_arrays(path, backbone, preprocessing, own_head=own_head, limits=limits)
+    return KerasWeights(arrays, preprocessing, arguments)
 
 
 def read_arrays(

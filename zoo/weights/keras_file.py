@@ -18,7 +18,7 @@ from zoo.weights.hdf5_header import Window
 from zoo.weights.keras_limits import KerasLimits, check_keras_limit
 from zoo.weights.keras_lookup import is_word_list
 from zoo.weights.stored_zip import LOCAL_SIGNATURE, Member, read_directory
-from zoo.weights.weight_file import Refused, WeightFile, check_limit, opened, shown
+from zoo.weights.weight_file import Refused, WeightFile, check_limit, how_to_raise, opened, shown
 
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 _MEMBERS = (_METADATA, _CONFIG, _WEIGHTS)
@@ -152,7 +152,7 @@ def _json(file: WeightFile, member: Member, limits: KerasLimits, *, most: int) -
     if member.num_bytes > most:
         raise Refused(
             f"member {member.name} has {member.num_bytes} bytes; at most {most} accepted",
-            "If you trust the file, raise the limit: ReadLimits(header_bytes=...).",
+            how_to_raise("ReadLimits(header_bytes=...)"),
         )
     try:
         found = json.loads(member.read(file).decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from zoo.weights.weight_file import DEFAULT_LIMITS, ReadLimits, Refused
+from zoo.weights.weight_file import DEFAULT_LIMITS, ReadLimits, Refused, how_to_raise
 
 
 @dataclass(frozen=True)
@@ -44,5 +44,5 @@ def check_keras_limit(value: int, limits: KerasLimits, name: str, what: str) -> 
     if value > allowed:
         raise Refused(
             f"{what}: {value}; at most {allowed} accepted",
-            f"If you trust the file, raise the limit: KerasLimits({name}=...).",
+            how_to_raise(f"KerasLimits({name}=...)"),
         )

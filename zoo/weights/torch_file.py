@@ -21,6 +21,7 @@ from zoo.weights.weight_file import (
     Refused,
     WeightFile,
     check_limit,
+    how_to_raise,
     is_safetensors,
     opened,
     shown,
@@ -29,7 +30,9 @@ from zoo.weights.weight_file import (
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _PROTOCOL_VERSION = 1001
 _NEWEST_ARCHIVE_VERSION = 10
-_WRAPPERS = ("state_dict", "model")
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+# what torch.nn.DataParallel and torch.compile write before every name
+_PREFIXES = ("module.", "_orig_mod.")
 
 _REMEDY = "Get the file again, or save its plain state dict with torch: torch.save(model.state_dict(), 'new.pth')."
 _TAR_REMEDY = (
@@ -49,8 +52,9 @@ ReadStorage = Callable[[Storage], np.ndarray]
 def read_torch_file(path: str | Path, *, limits: ReadLimits = DEFAULT_LIMITS) -> dict[str, np.ndarray]:
     """Return the state dict that a torch file holds.
 
-    A dict of the kind {"state_dict": ...} or {"model": ...} is unwrapped, its other entries are left out. The prefix
-    "module.", which torch.nn.DataParallel writes, is taken off if every name has it.
+    A dict of the kind {"state_dict": ...}, {"model_state_dict": ...} or {"model": ...} is unwrapped, its other entries
+    are left out. The prefixes "module." and "_orig_mod.", which torch.nn.DataParallel and torch.compile write, are
+    taken off if every name has them.
 
     Args:
         path: a file that torch.save wrote.
@@ -191,8 +195,11 @@ def _state_dict(value: object) -> dict[str, Tensor]:
                 f"its entry {shown(str(name))} is {described(tensor)}; a state dict holds tensors by name, on its own "
                 f"or under {' or '.join(_WRAPPERS)}"
             )
-    prefix = "module." if all(name.startswith("module.") for name in value) else ""
-    return {name.removeprefix(prefix): tensor for name, tensor in value.items()}
+    # both may be there, in either order
+    for prefix in (*_PREFIXES, *_PREFIXES):
+        if all(name.startswith(prefix) for name in value):
+            value = {name.removeprefix(prefix): tensor for name, tensor in value.items()}
+    return value
 
 
 def _check_size(tensors: dict[str, Tensor], file: WeightFile) -> None:
@@ -205,7 +212,7 @@ def _check_size(tensors: dict[str, Tensor], file: WeightFile) -> None:
             raise Refused(
                 f"up to {shown(name)}, of shape {tensor.shape}, its tensors take {total} bytes when written out; "
                 f"{allowed} accepted for a file of {file.num_bytes}",
-                "If you trust the file, raise the limit: ReadLimits(expansion=...).",
+                how_to_raise("ReadLimits(expansion=...)"),
             )
 
 

@@ -75,8 +75,13 @@ def check_limit(value: int, limits: ReadLimits, name: str, what: str) -> None:
     if value > allowed:
         raise Refused(
             f"{what}: {value}; at most {allowed} accepted",
-            f"If you trust the file, raise the limit: ReadLimits({name}=...).",
+            how_to_raise(f"ReadLimits({name}=...)"),
         )
+
+
+def how_to_raise(setting: str) -> str:
+    """Return the sentence that tells a user how to raise a limit, such as "ReadLimits(tensors=...)"."""
+    return f"If you trust the file, raise the limit: zoo.read_weights(MODEL, FILE, limits=zoo.{setting})."
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Pretrained weights into models: all of them or none."""
 
 import dataclasses
+import importlib
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import safetensors.numpy
 
 import zoo
 from zoo.errors import ConfigError, ModelFileError
-from zoo.weights import sources
+from zoo.weights import load, sources
 from zoo.weights.load import Pretrained, adapt_channels, assign_weights
 
 pytestmark = pytest.mark.keras
@@ -34,13 +36,17 @@ def stem(model):
 
 def pretrained(arrays):
     """Return arrays as `read_weights` would give them."""
-    return Pretrained(arrays, Path("weights.safetensors"), "0" * 64, LITE0.preprocessing, LITE0.arguments, None)
+    return Pretrained(
+        arrays, Path("weights.safetensors"), "0" * 64, LITE0.preprocessing, LITE0.arguments, None, LITE0.name
+    )
 
 
 def test_converted_copy_is_used_and_equal(tmp_path, monkeypatch):
     """The second load reads the converted copy, not the source, and gives the same arrays."""
     first = zoo.create("efficientnet_lite0", input_shape=SHAPE, cache_dir=tmp_path)
-    monkeypatch.setattr("zoo.weights.load.read_torch_file", lambda path: pytest.fail("the source was read again"))
+    monkeypatch.setattr(
+        "zoo.weights.load.read_torch_file", lambda path, **options: pytest.fail("the source was read again")
+    )
     second = zoo.create("efficientnet_lite0", input_shape=SHAPE, cache_dir=tmp_path)
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -130,6 +136,132 @@ def test_names_of_two_origins_ask_which(tmp_path, converted):
     safetensors.numpy.save_file(state, tmp_path / "timm.safetensors")
     with pytest.raises(ModelFileError, match="timm_tf_in1k or .*timm_ra_in1k.*finetune models import"):
         zoo.create("efficientnet_lite0", weights=tmp_path / "timm.safetensors")
+
+
+def foreign(name, change=lambda state: None):
+    """Return arrays of zeros with torchvision's names and shapes for a model; variances are 1."""
+    model = zoo.create(name, input_shape=SHAPE, weights=None)
+    variant = zoo.find(name)
+    (naming,) = importlib.import_module(f"zoo.families.{variant.family}.names").NAMINGS.values()
+    axes, parts = {"conv": (3, 2, 0, 1), "dense": (1, 0)}, ("weight", "bias", "running_mean", "running_var")
+    state = {}
+    for layer in naming.layers(**variant.arguments):
+        for part, array in zip(parts, model.get_layer(layer.ours).get_weights(), strict=False):
+            state[f"{layer.theirs}.{part}"] = (
+                np.ascontiguousarray(array.transpose(axes[layer.kind])) if array.ndim > 1 else array
+            )
+    change(state)
+    return state
+
+
+@pytest.fixture
+def state_file(tmp_path):
+    """Write a state dict; return the path."""
+
+    def write(state, name="mine.safetensors"):
+        safetensors.numpy.save_file(state, tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_file_is_prepared_for_by_the_row_that_pins_it(state_file, monkeypatch):
+    """Torchvision's two trainings of ResNet-50 differ in the crop: the bytes of a file say which of them it is."""
+    path = state_file(foreign("resnet50"))
+    digest = sources.file_sha256(path)
+    variant = zoo.find("resnet50")
+    rows = (variant.weights[0], dataclasses.replace(variant.weights[1], sha256=digest[:8]))
+    found = load.read_weights(dataclasses.replace(variant, weights=rows), path, None)
+    assert found.tag == "resnet50.torchvision_v2" and found.preprocessing.crop_fraction == 224 / 232
+
+
+def test_backbone_without_classifier_is_taken_for_a_new_head(state_file):
+    """A state dict without the last layer gives the trunk; asked for its own classes, the answer says what to do."""
+    state = foreign("resnet18", lambda state: [state.pop(f"fc.{part}") for part in ("weight", "bias")])
+    path = state_file(state)
+    model = zoo.create("resnet18", input_shape=SHAPE, num_classes=3, weights=path)
+    np.testing.assert_array_equal(stem(model), state["conv1.weight"].transpose(2, 3, 1, 0))
+    with pytest.raises(ConfigError, match="hold no classifier that fits; say how many classes"):
+        zoo.create("resnet18", input_shape=SHAPE, weights=path)
+
+
+def test_half_a_classifier_is_missing_the_other_half(state_file):
+    """Only as a whole may the last layer be left out."""
+    path = state_file(foreign("resnet18", lambda state: state.pop("fc.bias")))
+    with pytest.raises(ModelFileError, match=r"1 missing \(fc.bias\)"):
+        zoo.create("resnet18", input_shape=SHAPE, num_classes=3, weights=path)
+
+
+def test_integers_are_not_taken_for_weights(state_file):
+    """Quantized numbers without their scale would load without a word and mean nothing; torch's counters may stay."""
+    state = foreign("resnet18") | {"bn1.num_batches_tracked": np.array(3)}
+    assert zoo.create("resnet18", input_shape=SHAPE, weights=state_file(state)).output_shape == (None, 1000)
+    path = state_file(state | {"conv1.weight": state["conv1.weight"].astype("int8")})
+    with pytest.raises(ModelFileError, match=r"no floats: 1 of another kind \(conv1.weight int8\)"):
+        zoo.create("resnet18", input_shape=SHAPE, weights=path)
+
+
+def test_file_of_another_depth_is_named(state_file):
+    """The refusal says whose names the file has."""
+    path = state_file(foreign("resnet34"))
+    with pytest.raises(
+        ModelFileError, match="does not hold resnet18: 80 not known .* Its names are those of resnet34$"
+    ):
+        zoo.create("resnet18", input_shape=SHAPE, weights=path)
+
+
+def test_several_files_are_read_by_their_index(state_file):
+    """An index beside its shards is a weights file; its digest follows the numbers, which it does not hold itself."""
+    state, path = foreign("resnet18"), None
+    parts = {"a.safetensors": [], "b.safetensors": []}
+    for number, name in enumerate(state):
+        parts["ab"[number % 2] + ".safetensors"].append(name)
+    digests = []
+    for bias in (0, 1):
+        state["fc.bias"] = np.full(1000, bias, "float32")
+        for shard, names in parts.items():
+            path = state_file({name: state[name] for name in names}, shard).with_name("model.safetensors.index.json")
+        path.write_text(json.dumps({"weight_map": {name: shard for shard, names in parts.items() for name in names}}))
+        found = zoo.read_weights("resnet18", path, cache_dir=None)
+        np.testing.assert_array_equal(found.arrays["logits/bias"], state["fc.bias"])
+        digests.append(found.sha256)
+    assert digests[0] != digests[1]
+
+
+def test_limits_are_raised_as_the_refusal_says(state_file):
+    """`zoo.read_weights` lets a file ask for more; what it returns is taken as weights."""
+    path = state_file(foreign("resnet18"))
+    with pytest.raises(ModelFileError, match=r"zoo.read_weights\(MODEL, FILE, limits=zoo.ReadLimits\(tensors=...\)\)"):
+        zoo.read_weights("resnet18", path, limits=zoo.ReadLimits(tensors=5))
+    found = zoo.read_weights("resnet18", path, limits=zoo.ReadLimits(tensors=200), cache_dir=None)
+    model = zoo.create("resnet18", input_shape=SHAPE, weights=found)
+    np.testing.assert_array_equal(stem(model), found.arrays["stem_conv/kernel"])
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_limits_hold_for_files_of_keras(suffix, tmp_path):
+    """Files of Keras heed both kinds of limits."""
+    model, path = zoo.create("efficientnet_lite0", input_shape=SHAPE, weights=None), tmp_path / f"mine{suffix}"
+    model.save(path) if suffix == ".keras" else model.save_weights(path)
+    assert zoo.read_weights("efficientnet_lite0", path, limits=zoo.KerasLimits()).num_classes == 1000
+    for limits, named in ((zoo.ReadLimits(tensors=5), "Read"), (zoo.KerasLimits(parts=5), "Keras")):
+        with pytest.raises(ModelFileError, match=rf"limits=zoo.{named}Limits\((tensors|parts)=...\)\)"):
+            zoo.read_weights("efficientnet_lite0", path, limits=limits)
+
+
+def test_limits_of_another_kind_are_refused():
+    """A bare number is no limits."""
+    with pytest.raises(ConfigError, match=r"limits must be zoo.ReadLimits\(...\) or zoo.KerasLimits"):
+        zoo.read_weights("efficientnet_lite0", limits=10**9)
+
+
+def test_weights_read_for_one_model_are_not_taken_for_another():
+    """Lite0's, given to Lite1, would build Lite0 under the name of Lite1."""
+    found = zoo.read_weights("efficientnet_lite0", cache_dir=None)
+    with pytest.raises(ConfigError, match="were read for efficientnet_lite0; read them anew for efficientnet_lite1"):
+        zoo.create("efficientnet_lite1", weights=found)
+    with pytest.raises(ConfigError, match="small.*no pretrained weights"):
+        zoo.create("efficientnet_lite0", input_shape=SHAPE, weights=found, stem="small")
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite3"])

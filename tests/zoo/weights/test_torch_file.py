@@ -56,6 +56,19 @@ def test_prefix_stays_unless_every_name_has_it(write):
     assert list(read_torch_file(write(archive(mixed)))) == ["module.a", "b"]
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_prefixes_of_parallel_and_compiled_networks_are_taken_off(prefix, write):
+    """DataParallel and torch.compile put their own name before every other, in either order."""
+    both = b"}(" + text(f"{prefix}a") + tensor() + text(f"{prefix}b") + tensor() + b"u"
+    assert list(read_torch_file(write(archive(both)))) == ["a", "b"]
+
+
+def test_checkpoint_as_in_the_tutorial_of_torch_is_unwrapped(write):
+    """A dict of epoch, model_state_dict and others holds the state dict under that name."""
+    checkpoint = b"}(" + text("epoch") + b"K\x03" + text("model_state_dict") + mapping(w=tensor()) + b"u"
+    assert list(read_torch_file(write(archive(checkpoint)))) == ["w"]
+
+
 def test_python_2_texts_and_ordered_dicts_are_read(write):
     """Python 2 wrote SHORT_BINSTRING, and the items of an ordered dict as a list of lists."""
     pair = b"](" + b"U\x01w" + tensor() + b"e"
