@@ -9,6 +9,7 @@ from finetune.cli_parts import JSON, load, print_result
 from zoo import registry
 from zoo.atomic import write_atomic
 from zoo.errors import ConfigError
+from zoo.families.hub.table import PREFIX
 from zoo.families.saved.table import is_path
 from zoo.spec import Download, FromLibrary, PackageFile, Variant
 
@@ -25,18 +26,22 @@ class _ListByDefault(click.Group):
         return super().parse_args(context, arguments)
 
 
-@click.group(cls=_ListByDefault, short_help="List models, describe one, import and verify weights.")
-def models() -> None:
-    r"""List the models, describe one of them, and see to their weights.
+# Click leaves a paragraph as it is behind the character \b, which a raw docstring would not hold.
+_HELP = """List the models, describe one of them, and see to their weights.
 
-    \b
-      finetune models                       all models, and whether their weights are at hand
-      finetune models 'resnet*'             those whose name matches
-      finetune models resnet18              what one is made of, layer by layer
-      finetune models runs/mine             what one of yours is made of
-      finetune models import FILE --name T  bring weights of your own under a tag
-      finetune models verify NAME           check hashes and outputs of weights that are at hand
-    """
+\b
+  finetune models                       all models, and whether their weights are at hand
+  finetune models 'resnet*'             those whose name matches
+  finetune models resnet18              what one is made of, layer by layer
+  finetune models runs/mine             what one of yours is made of
+  finetune models import FILE --name T  bring weights of your own under a tag
+  finetune models verify NAME           check hashes and outputs of weights that are at hand
+"""
+
+
+@click.group(cls=_ListByDefault, help=_HELP, short_help="List models, describe one, import and verify weights.")
+def models() -> None:
+    """List the models, describe one of them, and see to their weights."""
 
 
 @models.command("list", short_help="List models, or describe the one that is named.")
@@ -50,7 +55,7 @@ def list_models(pattern: str, plot: Path | None, cache_dir: str, as_json: bool) 
     """List the models whose name matches PATTERN, such as 'efficientnet*'; describe the one whose name it is."""
     names = registry.list_models(pattern)
     # a path of yours and a preset of KerasHub are in no list
-    if pattern in names or (not names and registry.find(pattern)):
+    if pattern in names or (not names and _find(pattern)):
         _describe(pattern, plot, as_json)
         return
     if plot:
@@ -84,7 +89,7 @@ def verify(pattern: str, cache_dir: str, as_json: bool) -> None:
     """Check the hash of every weights file of the model NAME (or pattern) that is at hand, and its outputs."""
     verify_weights, sources = load("zoo.weights.verify").verify_weights, load("zoo.weights.sources")
     cache = Path(cache_dir).expanduser()
-    names = registry.list_models(pattern) or [registry.find(pattern).name]
+    names = registry.list_models(pattern) or [_find(pattern).name]
     if is_path(pattern):
         raise ConfigError(f"{pattern} is a model of yours: nobody has published what it should give; nothing to verify")
     rows = [row for name in names for row in registry.find(name).weights if sources.at_hand(row, cache)]
@@ -100,7 +105,16 @@ def verify(pattern: str, cache_dir: str, as_json: bool) -> None:
         print_result({"verified": results})
 
 
+def _find(name: str) -> Variant:
+    """Return the row of a model; those that are made on demand need Keras for it."""
+    if is_path(name) or name.startswith(PREFIX):
+        load("zoo.factory")
+    return registry.find(name)
+
+
 def _describe(name: str, plot: Path | None, as_json: bool) -> None:
+    if plot and not plot.parent.is_dir():
+        raise ConfigError(f"--plot {plot}: there is no folder {plot.parent}; make it first")
     description, drawing = load("zoo.factory").describe(name), load("zoo.description_plot")
     if plot:
         write_atomic(plot, drawing.plot(description))

@@ -1,6 +1,7 @@
 """Fetching a pinned file: resumed where it broke off, checked before it gets its name."""
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -35,8 +36,8 @@ def download(url: str, path: Path, sha256: str) -> None:
             os.fsync(file.fileno())
     except urllib.error.HTTPError as error:
         raise ModelFileError(f"{url}: the server answers {error.code} {error.reason}. {_by_hand(path)}") from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or error
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        reason = " ".join(str(getattr(error, "reason", None) or error).split())
         raise ModelFileError(
             f"{url}: cannot be fetched ({reason}); is this machine offline? {_by_hand(path)}"
         ) from error

@@ -135,6 +135,12 @@ def find_row(tag: str) -> Weights:
         ConfigError: there is none; the nearest are named.
     """
     rows = {row.tag: row for name in registry.list_models() for row in registry.find(name).weights}
+    if tag in registry.list_models():
+        tags = ", ".join(row.tag for row in registry.find(tag).weights)
+        raise ConfigError(
+            f"{tag!r} is a model and no tag of weights; "
+            f"{f'its tags: {tags}' if tags else 'it has none: give the file where it is used: --weights FILE'}"
+        )
     if tag not in rows:
         raise ConfigError(f"unknown weights {tag!r}.{nearest(tag, rows) or ' See `finetune models --json`.'}")
     return rows[tag]

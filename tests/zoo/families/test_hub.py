@@ -52,11 +52,12 @@ def hub(monkeypatch):
         def from_preset(preset, **options):
             held = backbone if options else converter
             if preset != "small" or held is None:
-                raise ValueError(f"Unknown preset identifier.\nReceived: preset='{preset}'")
+                raise ValueError(f"Unknown preset identifier. A preset must be a one of:\nReceived: preset='{preset}'")
             return held
 
         library = types.ModuleType("keras_hub")
-        library.models = types.SimpleNamespace(Backbone=types.SimpleNamespace(from_preset=from_preset))
+        kinds = types.SimpleNamespace(from_preset=from_preset, presets={"small": {}})
+        library.models = types.SimpleNamespace(Backbone=kinds)
         library.layers = types.SimpleNamespace(ImageConverter=types.SimpleNamespace(from_preset=from_preset))
         monkeypatch.setitem(sys.modules, "keras_hub", library)
 
@@ -136,9 +137,11 @@ def test_preset_without_a_feature_map_is_refused(hub):
 
 
 def test_unknown_preset_is_refused_in_one_line(hub):
-    """The library's own words are cut to their first line."""
+    """The library's own words are cut to their first line, without the list that it announces; the nearest follow."""
     hub(small_backbone(), Converter())
-    with pytest.raises(ModelFileError, match=r"^hub:smal cannot be loaded by KerasHub: Unknown preset identifier\.$"):
+    with pytest.raises(
+        ModelFileError, match=r"^hub:smal cannot be loaded by KerasHub: Unknown preset identifier\. Nearest: small\.$"
+    ):
         find_preset("hub:smal")
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import http.server
 import json
+import socket
 import threading
 
 import numpy as np
@@ -95,6 +96,23 @@ def test_unreachable_file_is_one_line_with_the_remedy(url, tmp_path, fault):
     assert "bring the file yourself" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_answer_that_is_no_http_is_one_line_with_the_remedy(tmp_path):
+    """What a broken proxy answers is no traceback either."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"no HTTP at all\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(ModelFileError, match="cannot be fetched .*Or bring the file yourself"):
+            download(f"http://127.0.0.1:{server.getsockname()[1]}/weights.pth", tmp_path / "weights.pth", SHA256)
+        thread.join()
+
+
 def test_unwritable_folder_is_a_resource_error(url, tmp_path):
     """A place that cannot be written is named."""
     (tmp_path / "file").write_text("in the way")
@@ -161,6 +179,13 @@ def test_import_of_another_model_is_refused(other_weights, tmp_path):
     with pytest.raises(ModelFileError, match="does not fit the model"):
         import_weights(other_weights[0], "efficientnet_lite1.timm_tf_in1k", tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("model", "tags"), [("resnet18", "resnet18.torchvision_v1"), ("resnet200", "it has none")])
+def test_import_under_a_model_names_its_tags(model, tags, tmp_path):
+    """A model's name in the place of a tag is answered with the model's own tags."""
+    with pytest.raises(ConfigError, match=f"{model}' is a model and no tag of weights; .*{tags}"):
+        import_weights(tmp_path / "mine.pth", model, tmp_path)
 
 
 def test_import_under_an_unknown_tag_suggests_the_nearest(tmp_path):

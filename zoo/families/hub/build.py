@@ -6,11 +6,11 @@ from types import ModuleType
 import keras
 
 from zoo.copying import copy_onto
-from zoo.errors import ConfigError, ModelFileError
+from zoo.errors import ConfigError, ModelFileError, nearest
 
 
 def build(x: keras.KerasTensor, *, preset: str, stem: str = "standard") -> keras.KerasTensor:
-    """Apply the backbone of a preset with random weights; `presets.read_preset` has the preset's own.
+    """Apply the backbone of a preset with random weights; `weights.read_published` has the preset's own.
 
     Models inside the backbone are taken apart, so the graph is flat. KerasHub's own layers, which some backbones have,
     stay as they are, and a model that was saved with them loads only where keras_hub has been imported.
@@ -60,7 +60,8 @@ def load_backbone(preset: str, input_shape: tuple[int, int, int], *, weights: bo
         backbone = models.Backbone.from_preset(preset, load_weights=weights, image_shape=input_shape)
     # OSError: no such file, no network; TypeError: a backbone that takes no pictures has no image_shape
     except (ValueError, OSError, TypeError, KeyError) as error:
-        raise ModelFileError(f"hub:{preset} cannot be loaded by KerasHub: {_first_line(error)}") from error
+        near = nearest(preset, models.Backbone.presets) if str(error).startswith("Unknown preset") else ""
+        raise ModelFileError(f"hub:{preset} cannot be loaded by KerasHub: {_first_line(error)}{near}") from error
     outputs = keras.tree.flatten(backbone.output)
     if len(backbone.inputs) != 1 or any(len(output.shape) != 4 for output in outputs):
         shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
@@ -88,4 +89,5 @@ def keras_hub() -> ModuleType:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    line = str(error).strip().partition("\n")[0].removesuffix(" A preset must be a one of:")
+    return (line if len(line) <= 200 else f"{line[:200]}...") or type(error).__name__
