@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from zoo.errors import ModelFileError
+from zoo.families.hub.table import PREFIX
 from zoo.weights.hdf5_file import Hdf5Tree, read_tree
 from zoo.weights.hdf5_header import Window
 from zoo.weights.keras_config import Network, read_config
@@ -89,4 +90,7 @@ def check_loadable(model: keras.Model, what: str, *, limits: KerasLimits = DEFAU
         check_values(config, "config.json", limits)
         read_config(config, limits)
     except Refused as error:
-        raise ModelFileError(f"{what}: a model with it could be saved, but not opened again: {error.found}") from error
+        text = f"{what}: a model with it could be saved, but not opened again: {error.found}"
+        if what.startswith(PREFIX):
+            text += f". Take a backbone of Keras' own layers: {PREFIX} with a ResNet, DenseNet, VGG or Xception"
+        raise ModelFileError(text) from error

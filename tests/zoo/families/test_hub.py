@@ -13,6 +13,7 @@ from zoo.errors import ConfigError, ModelFileError
 from zoo.families.hub.build import build
 from zoo.families.hub.presets import find_preset
 from zoo.registry import find
+from zoo.weights.keras_model import check_loadable
 from zoo.weights.load import read_weights
 from zoo.weights.named import named_weights
 
@@ -29,6 +30,8 @@ class Converter:
     offset: float | list[float] | None = -1.0
     interpolation: str = "lanczos3"
     power: int = 1
+    crop_to_aspect_ratio: bool = True
+    pad_to_aspect_ratio: bool = False
 
     def __call__(self, x):
         """Return scaled and shifted pictures."""
@@ -81,6 +84,20 @@ def test_row_says_how_pictures_are_prepared(hub):
     assert row.preprocessing.image_size == 32 and row.preprocessing.interpolation == "bicubic"
     np.testing.assert_allclose([row.preprocessing.mean, row.preprocessing.std], [[100, 100, 0], [50, 100, 20]])
     assert row.parameters == (3 * 3 * 3 * 4 + 4) + (3 * 3 * 4 * 8 + 8) + (8 + 1) * 1000
+
+
+@pytest.mark.parametrize(
+    ("resize", "options"),
+    [
+        ("crop", {}),
+        ("pad", {"crop_to_aspect_ratio": False, "pad_to_aspect_ratio": True}),
+        ("stretch", {"crop_to_aspect_ratio": False}),
+    ],
+)
+def test_row_says_how_pictures_become_square(resize, options, hub):
+    """Whether the preset was trained on crops, on whole pictures with borders, or on stretched ones is kept."""
+    hub(small_backbone(), Converter(**options))
+    assert find_preset("hub:small").preprocessing.resize == resize
 
 
 @pytest.mark.parametrize("converter", [None, Converter(image_size=None, scale=None, offset=None)])
@@ -217,3 +234,23 @@ def test_preset_of_keras_hub_makes_the_round_trip(preset_folder):
     original = keras_hub.models.Backbone.from_preset(str(preset_folder))
     expected = np.asarray(original(keras_hub.layers.ImageConverter.from_preset(str(preset_folder))(x)))
     np.testing.assert_allclose(model(x), expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_layers_of_keras_hub_compute_but_are_not_opened_again(tmp_path):
+    """EfficientNet's blocks are KerasHub's own: its features are right, and a run with them is refused."""
+    keras_hub = pytest.importorskip("keras_hub")
+    stages = {"kernel_sizes": [3], "num_repeats": [2], "input_filters": [8], "output_filters": [8], "strides": [2]}
+    stages |= {"expansion_ratios": [4], "squeeze_and_excite_ratios": [0.25], "block_types": ["unfused"]}
+    original = keras_hub.models.EfficientNetBackbone(
+        **{f"stackwise_{name}": value for name, value in stages.items()},
+        width_coefficient=1.0,
+        depth_coefficient=1.0,
+        image_shape=(64, 64, 3),
+    )
+    original.save_to_preset(tmp_path)
+    model = zoo.backbone(f"hub:{tmp_path}", input_shape=(64, 64, 3))
+    x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    expected = np.asarray(original(x))
+    np.testing.assert_allclose(model(x), expected, atol=1e-4 * np.abs(expected).max())
+    with pytest.raises(ModelFileError, match=r"MBConvBlock.* Take a backbone of Keras' own layers: hub: with a ResNet"):
+        check_loadable(model, f"hub:{tmp_path}")

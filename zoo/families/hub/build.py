@@ -12,8 +12,10 @@ from zoo.errors import ConfigError, ModelFileError, nearest
 def build(x: keras.KerasTensor, *, preset: str, stem: str = "standard") -> keras.KerasTensor:
     """Apply the backbone of a preset with random weights; `weights.read_published` has the preset's own.
 
-    Models inside the backbone are taken apart, so the graph is flat. KerasHub's own layers, which some backbones have,
-    stay as they are, and a model that was saved with them loads only where keras_hub has been imported.
+    Models inside the backbone are taken apart, so the graph is flat. KerasHub's own layers, which EfficientNet,
+    MobileNet and others have, stay as they are: a model with them can be used and trained, but our reader of .keras
+    files, which knows Keras' layers alone, does not open it again, so `finetune fit` refuses it. KerasHub publishes
+    these classes in no public module, so no list of them would hold. ResNet, DenseNet, VGG and Xception have none.
 
     Args:
         x: normalized pictures, (batch, height, width, channels) float32.

@@ -57,4 +57,5 @@ def _preprocessing(preset: str) -> Preprocessing:
     expected = (pictures - mean) / std
     if not np.abs(np.asarray(converter(pictures)) - expected).max() <= _TOLERANCE * np.abs(expected).max():
         raise ModelFileError(f"hub:{preset} prepares its pictures by more than a mean and a standard deviation")
-    return Preprocessing(size, tuple(mean.tolist()), tuple(std.tolist()), interpolation)
+    resize = "crop" if converter.crop_to_aspect_ratio else "pad" if converter.pad_to_aspect_ratio else "stretch"
+    return Preprocessing(size, tuple(mean.tolist()), tuple(std.tolist()), interpolation, resize=resize)
