@@ -51,13 +51,19 @@ class FinetuneConfig(BaseModel):
             cnn1d and cnn_lstm.
         units: of each hidden layer; None decides.
         l2: penalty on the weights of hidden layers.
-        method: "head" (frozen trunk, the head learns: pictures), "scratch" (tables and series), or "auto".
+        method: "head" (frozen trunk, the head learns: pictures), "scratch" (random weights, all is
+            trained), or "auto".
         weights: "imagenet", a full tag, or the path of a weights file.
         run_dir: directory to write; None makes the next free `runs/<data>-<n>`.
         seed: of the split, the initial weights, dropout and the order of examples.
         image_size: side of the square in pixels; None takes that of the weights.
         resize: how a picture meets the square: "crop" cuts the middle out, as the weights were trained; "pad" keeps all
             of it; "stretch" keeps all and gives up its shape; "auto" goes by how the shapes vary.
+        augmentation: how much training pictures differ from epoch to epoch; "none", "light" (mirrored and moved),
+            "medium" (also turned, zoomed, lighter and darker) or "strong"; for method scratch.
+        mixup: parameter of the Beta distribution that blends two pictures; 0 for none; for method scratch.
+        cutmix: the same for patches of one picture in another.
+        store_gigabytes: decoded pictures that the cache may keep for training; more are decoded in every epoch.
         epochs: most passes over the training set; None: 60 for pictures, 200 for rows.
         patience: epochs without a lower validation loss before training stops; the best weights are kept. None: 8 for
             pictures, 20 for rows.
@@ -105,8 +111,12 @@ class FinetuneConfig(BaseModel):
     weights: str = "imagenet"
     run_dir: str | None = None
     seed: int = Field(0, ge=0, lt=2**32)
-    # five halvings leave one cell of 32 pixels; the upper end keeps one batch within a gigabyte
-    image_size: Annotated[int | None, Field(ge=32, le=1024)] = None
+    # the zoo's networks take 32 and more; the upper end keeps one batch within a gigabyte
+    image_size: Annotated[int | None, Field(ge=8, le=1024)] = None
+    augmentation: Literal["none", "light", "medium", "strong"] = "none"
+    mixup: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
+    cutmix: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
+    store_gigabytes: float = Field(20.0, ge=0, allow_inf_nan=False)
     resize: Literal["auto", "crop", "pad", "stretch"] = "crop"
     epochs: Annotated[int | None, Field(ge=1, le=100_000)] = None
     patience: Annotated[int | None, Field(ge=1)] = None

@@ -38,8 +38,11 @@ def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[Fine
         ConfigError: unknown model, or a setting that does not go with it.
         ModelFileError: the weights are not at hand.
     """
-    if config.method == "scratch":
-        raise ConfigError("method 'scratch' goes with tables and series; for pictures there is head")
+    if config.augmentation != "none" or config.mixup or config.cutmix:
+        raise ConfigError(
+            "augmentation, mixup and cutmix need method scratch: with a frozen network every picture's features are "
+            "computed once"
+        )
     decisions = []
 
     def decide(what: str, value: object, why: str) -> None:

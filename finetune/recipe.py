@@ -110,7 +110,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         with _timed("train", seconds), reporter.epochs("training the head", config.epochs) as on_epoch:
             head = kind.new_head(config, features, target)
             history = fit_head(
-                head,
+                kind.training_model(config, head),
                 features.array,
                 target.values,
                 task=task,
@@ -118,6 +118,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
                 config=config,
                 on_epoch=on_epoch,
                 scale=scale,
+                mixing=kind.mixing(config),
                 weights=example_weights(config, target, sides["train"], data.examples.weights),
             )
             outputs = head_outputs(head, features.array, task, scale)

@@ -50,6 +50,14 @@ TASKS = MappingProxyType(
     }
 )
 
+# Classification by shares of classes, as mixed pictures have them.
+SHARES = Task(
+    "classification",
+    "softmax",
+    lambda: keras.losses.CategoricalCrossentropy(from_logits=True),
+    lambda: keras.metrics.CategoricalAccuracy(name="accuracy"),
+)
+
 
 @dataclass(frozen=True)
 class Scale:

@@ -15,7 +15,7 @@ import PIL
 from finetune.data.batches import ahead
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.images import DECODER_VERSION, ImageLimits, open_file, open_image
-from finetune.data.picture_facts import FACTS, PictureFacts, facts_of, keep_facts, kept_facts
+from finetune.data.picture_facts import FACTS, FACTS_VERSION, PictureFacts, facts_of, keep_facts, kept_facts
 from zoo.atomic import write_atomic
 from zoo.errors import DataError, ImageError
 
@@ -200,7 +200,7 @@ def _each(
 
 
 def _key(examples: Examples, hashes: Sequence[bytes], limits: ImageLimits) -> str:
-    key = hashlib.sha256(json.dumps([DECODER_VERSION, PIL.__version__, *astuple(limits)]).encode())
+    key = hashlib.sha256(json.dumps([DECODER_VERSION, FACTS_VERSION, PIL.__version__, *astuple(limits)]).encode())
     for file, digest in zip(examples.files, hashes, strict=True):
         key.update(os.fsencode(file) + b"\0" + digest)
     return key.hexdigest()

@@ -7,7 +7,7 @@ from finetune.data import series_source, table_source
 from finetune.data.columns import Table
 from finetune.data.rows import Rows
 from finetune.decide import Decision
-from finetune.kinds import pictures, series, table
+from finetune.kinds import pictures, scratch, series, table
 
 Source = object
 
@@ -20,7 +20,8 @@ def open_source(config: FinetuneConfig) -> tuple[ModuleType, Source, list[Decisi
         ConfigError: a setting does not go with them.
     """
     if not config.data.lower().endswith((".csv", ".tsv", ".txt")):
-        return pictures, pictures.scan(config), []
+        own = config.method == "scratch" or config.model == scratch.CNN
+        return (scratch if own else pictures), pictures.scan(config), []
     read, target, why = table_source.read(config)
     decisions = [Decision("target", target, why)] if why else []
     time = series_source.time_column(config, read, target)

@@ -65,7 +65,8 @@ def findings(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> 
     examples, facts = inspection.examples, inspection.facts
     files = [printable(file) for file in examples.files]
     sides = splits.sides(len(examples))
-    shown = [str(value) for value in picture_target(examples).shown()]
+    numbers = examples.task == "regression"
+    shown = [""] * len(examples) if numbers else picture_target(examples).shown()
     found = [Finding("duplicates", "warning", text) for text in load.warnings_on(inspection, sides)]
     found += picture_findings(facts, files)
     found += near_duplicate_findings(facts, files, shown, sides, inspection.digests)
@@ -89,6 +90,15 @@ def new_head(config: FinetuneConfig, features: Features, target: Target) -> kera
     """Return one linear layer on the pooled features."""
     outputs = target.values.shape[1] if target.values.ndim > 1 else len(target.names)
     return trunks.new_head(features.array.shape[1], outputs, dropout=config.dropout, seed=config.seed)
+
+
+def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
+    """Return what is trained: the head itself."""
+    return head
+
+
+def mixing(config: FinetuneConfig) -> None:
+    """Return how batches are mixed: not at all."""
 
 
 def first_inputs(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:

@@ -144,6 +144,15 @@ def new_head(config: FinetuneConfig, features: Prepared, target: Target) -> kera
     return new_network(config, features.array.shape[1:], target)
 
 
+def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
+    """Return what is trained: the head itself."""
+    return head
+
+
+def mixing(config: FinetuneConfig) -> None:
+    """Return how batches are mixed: not at all."""
+
+
 def first_inputs(config: FinetuneConfig, trunk: Normalizer, data: Data) -> tuple[np.ndarray, int]:
     """Return the first windows as the joined model takes them, and how many they are."""
     first = trunk.windows.inputs(data.examples.values)[:256]

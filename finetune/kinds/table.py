@@ -151,6 +151,15 @@ def new_network(config: FinetuneConfig, shape: tuple[int, ...], target: Target) 
     return getattr(zoo, config.model)(shape, **answer, **options)
 
 
+def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
+    """Return what is trained: the head itself."""
+    return head
+
+
+def mixing(config: FinetuneConfig) -> None:
+    """Return how batches are mixed: not at all."""
+
+
 def first_inputs(config: FinetuneConfig, encoder: Encoder, data: Data) -> tuple[dict[str, np.ndarray], int]:
     """Return the first rows as the joined model takes them, and how many they are."""
     count = min(len(data.examples), 256)

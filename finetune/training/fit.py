@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from finetune.config import FinetuneConfig
-from finetune.tasks import Scale, Task
+from finetune.tasks import SHARES, Scale, Task
+from finetune.training.mixing import Mixing
 from zoo.errors import ConfigError
 
 Row = dict[str, object]
@@ -28,9 +29,11 @@ class Rows(keras.utils.PyDataset):
         *,
         batch_size: int,
         weights: np.ndarray | None = None,
+        mixing: Mixing | None = None,
     ):
         super().__init__()
         self.x, self.y, self.indices, self.batch_size, self.weights = x, y, indices, batch_size, weights
+        self.mixing, self.epoch = mixing, 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.indices) / self.batch_size)
@@ -38,6 +41,8 @@ class Rows(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         chosen = self.indices[index * self.batch_size : (index + 1) * self.batch_size]
         rows = (self.x[chosen], self.y[chosen])
+        if self.mixing:
+            rows = self.mixing(*rows, epoch=self.epoch, batch=index)
         return rows if self.weights is None else (*rows, self.weights[chosen])
 
 
@@ -53,6 +58,7 @@ class EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Take the order of the epoch that Keras counts, from 0."""
+        self.rows.epoch = epoch
         self.rows.indices = self.indices[order_of(len(self.indices), seed=self.seed, epoch=epoch)]
 
 
@@ -96,6 +102,7 @@ def fit_head(
     on_epoch: Callable[[Row], None],
     scale: Scale | None = None,
     weights: np.ndarray | None = None,
+    mixing: Mixing | None = None,
 ) -> list[Row]:
     """Train a head on features until the validation loss stops falling; leaves it with the weights of its best epoch.
 
@@ -110,6 +117,7 @@ def fit_head(
         scale: of targets that are numbers: the loss is of standardized targets, the mean absolute error in their units
             (of several outputs, in the mean of their standard deviations).
         weights: (n,) float32, of the examples in the training loss.
+        mixing: makes training batches of two pictures each; classes become shares of classes then.
 
     Returns:
         The history: epoch from 1, phase, loss, accuracy or mae, val_loss, val_accuracy or val_mae, learning_rate,
@@ -118,6 +126,9 @@ def fit_head(
     Raises:
         ConfigError: the loss became NaN or infinite.
     """
+    targets = scale.standard(values) if scale else values
+    if mixing and task.name == "classification":
+        targets, task = np.eye(head.output_shape[-1], dtype="float32")[values], SHARES
     head.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
         loss=task.loss(),
@@ -125,9 +136,8 @@ def fit_head(
         jit_compile=False,
     )
     history = _History("head", on_epoch, unit=float(scale.std.mean()) if scale else 1.0)
-    targets = scale.standard(values) if scale else values
     stop = keras.callbacks.EarlyStopping("val_loss", mode="min", patience=config.patience, restore_best_weights=True)
-    rows = Rows(features, targets, sides["train"], batch_size=config.batch_size, weights=weights)
+    rows = Rows(features, targets, sides["train"], batch_size=config.batch_size, weights=weights, mixing=mixing)
     head.fit(
         rows,
         validation_data=Rows(features, targets, sides["validation"], batch_size=VALIDATION_BATCH),

@@ -7,6 +7,7 @@ A cache entry is a folder named by everything that decides the numbers in it. `f
 import fcntl
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +30,6 @@ from zoo.head import POOL_LAYER
 
 # Rows are flushed to disk and counted at least this often: a crash costs seconds, a flush costs milliseconds.
 ROWS_PER_FLUSH = 256
-_ROW_TYPE = np.dtype("<f4")
 
 
 @dataclass(frozen=True)
@@ -53,70 +53,92 @@ def features_key(parts: Mapping[str, object]) -> str:
 
 
 def cached_features(
-    folder: Path, parts: Mapping[str, object], shape: tuple[int, int], compute: Callable[[int], Iterable[np.ndarray]]
+    folder: Path,
+    parts: Mapping[str, object],
+    shape: tuple[int, ...],
+    compute: Callable[[int], Iterable[np.ndarray]],
+    *,
+    dtype: str = "float32",
 ) -> Features:
     """Return the features that `parts` name, computing only the rows that no earlier run has left.
 
     Args:
         folder: the cache's folder for features; made when missing.
         parts: what decides the numbers: weights, cut, preprocessing, data fingerprint, versions.
-        shape: (num_examples, channels).
-        compute: called with the first row that is missing; yields float32 arrays (rows, channels) from there on.
+        shape: (num_examples, ...).
+        compute: called with the first row that is missing; yields arrays (rows, ...) from there on.
+        dtype: "float32", or "uint8" for decoded pictures.
 
     Raises:
         ResourceError: the disk is full or the cache cannot be written.
         RunStateError: the trunk gave a value that is not finite.
     """
-    entry = folder / features_key(parts)
-    rows, width = shape
+    file = _File(folder / features_key(parts), shape, np.dtype(dtype).newbyteorder("<"))
+    entry, rows = file.entry, shape[0]
     try:
         entry.mkdir(parents=True, exist_ok=True)
         with _locked(entry):
-            done = _rows_done(entry, shape)
+            done = _rows_done(file)
             if done < rows:
-                manifest = {"shape": list(shape), "parts": dict(parts)}
-                _append(entry, manifest, done, compute(done))
+                _append(file, dict(parts), done, compute(done))
     except OSError as error:
-        needed = rows * width * _ROW_TYPE.itemsize
+        needed = rows * file.row_bytes
         raise ResourceError(
             f"{entry}: features cannot be written ({error.strerror or error}); they need {needed:,} bytes. "
             f"Free space, or choose another place: --set cache_dir=DIR"
         ) from error
-    array = np.memmap(entry / "features.f32", _ROW_TYPE, mode="r", shape=shape)
+    array = np.memmap(file.path, file.dtype, mode="r", shape=shape)
     return Features(array, done, entry)
 
 
-def _rows_done(entry: Path, shape: tuple[int, int]) -> int:
+@dataclass(frozen=True)
+class _File:
+    """The file of a cache entry and what its rows are."""
+
+    entry: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def path(self) -> Path:
+        return self.entry / ("features.f32" if self.dtype.kind == "f" else "pictures.u8")
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+def _rows_done(file: _File) -> int:
     """Return how many rows are safely on disk; 0 for an entry that is new or not readable."""
     try:
-        manifest = json.loads((entry / "manifest.json").read_bytes())
-        done, bytes_on_disk = int(manifest["rows"]), (entry / "features.f32").stat().st_size
+        manifest = json.loads((file.entry / "manifest.json").read_bytes())
+        done, bytes_on_disk = int(manifest["rows"]), file.path.stat().st_size
     except (OSError, ValueError, KeyError, TypeError):
         return 0
-    sound = manifest.get("shape") == list(shape) and 0 <= done <= shape[0]
-    return done if sound and bytes_on_disk >= done * shape[1] * _ROW_TYPE.itemsize else 0
+    sound = manifest.get("shape") == list(file.shape) and 0 <= done <= file.shape[0]
+    return done if sound and bytes_on_disk >= done * file.row_bytes else 0
 
 
-def _append(entry: Path, manifest: dict[str, object], done: int, arrays: Iterable[np.ndarray]) -> None:
-    rows, width = manifest["shape"]
-    with (entry / "features.f32").open("r+b" if done else "wb") as file:
-        file.truncate(done * width * _ROW_TYPE.itemsize)
-        file.seek(0, os.SEEK_END)
+def _append(file: _File, parts: dict[str, object], done: int, arrays: Iterable[np.ndarray]) -> None:
+    rows, manifest = file.shape[0], {"shape": list(file.shape), "parts": parts}
+    with file.path.open("r+b" if done else "wb") as stream:
+        stream.truncate(done * file.row_bytes)
+        stream.seek(0, os.SEEK_END)
         counted = done
         for array in arrays:
             if not np.isfinite(array).all():
                 raise RunStateError(
                     f"the trunk gave a value that is not finite for one of examples {done}-{done + len(array)}"
                 )
-            file.write(np.ascontiguousarray(array, _ROW_TYPE).data)
+            stream.write(np.ascontiguousarray(array, file.dtype).data)
             done += len(array)
             if done - counted >= ROWS_PER_FLUSH or done == rows:
-                file.flush()
-                os.fsync(file.fileno())
-                write_atomic(entry / "manifest.json", json.dumps(manifest | {"rows": done}))
+                stream.flush()
+                os.fsync(stream.fileno())
+                write_atomic(file.entry / "manifest.json", json.dumps(manifest | {"rows": done}))
                 counted = done
     if done != rows:
-        raise RunStateError(f"{entry}: {done} rows of features came for {rows} examples")
+        raise RunStateError(f"{file.entry}: {done} rows of features came for {rows} examples")
 
 
 def trunk_features(trunk: Trunk, inspection: Inspection, config: FinetuneConfig, reporter: Reporter) -> Features:

@@ -63,11 +63,13 @@ def join(trunk: keras.Model, head: keras.Model, task: Task, scale: Scale | None 
     """Return one flat model, from the trunk's inputs to the task's outputs, with copies of the head's layers.
 
     Args:
-        trunk: raw inputs to features.
+        trunk: raw inputs to features; one without layers leaves all to the head.
         head: features to logits, one layer after the other.
         task: says what becomes of the logits.
         scale: of targets that are numbers.
     """
+    if trunk.output is trunk.input:
+        return keras.Model(head.input, finish(head.output, task, scale), name=head.name)
     x = trunk.output
     for layer in head.layers:
         if not isinstance(layer, keras.layers.InputLayer):

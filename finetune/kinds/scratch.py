@@ -1,0 +1,152 @@
+"""Pictures with a network of one's own: all of it is trained, from random weights, on the pictures themselves."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+import keras
+import numpy as np
+
+import zoo
+from finetune.config import FinetuneConfig
+from finetune.data.checks import Inspection
+from finetune.data.examples import Examples
+from finetune.data.split import Splits
+from finetune.data.store import decoded_pictures
+from finetune.data.targets import Target
+from finetune.decide import Decision
+from finetune.kinds import pictures
+from finetune.kinds.pictures import (  # noqa: F401  what does not differ from pictures with a pretrained network
+    NOUN,
+    check,
+    deal,
+    describe_data,
+    findings,
+    guesses,
+    labels_of,
+    mistakes,
+    scan,
+)
+from finetune.kinds.pictures import target as target  # the recipe asks for it by this name
+from finetune.progress import Reporter
+from finetune.training.augmentation import augmented
+from finetune.training.mixing import Mixing
+from finetune.transfer.features import Features
+from finetune.transfer.trunk import Trunk
+from zoo import registry
+from zoo.preprocessing import normalize
+from zoo.spec import Preprocessing
+
+CNN = "cnn"
+# Pixels of a network that was trained on none: to about [-1, 1].
+_PLAIN = Preprocessing(0, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), interpolation="bilinear")
+# Larger pictures are made smaller: a plain network over more pixels is slow and no better.
+_MOST_PIXELS = 96
+# Families that have a stem for pictures under 64 pixels.
+_SMALL_STEMS = ("resnet", "densenet", "efficientnet_lite")
+
+
+def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig, list[Decision]]:
+    """Fill in what was left to the run."""
+    decisions = []
+    if config.model == "auto":
+        decisions.append(Decision("model", CNN, "a plain convolutional network, quick on small pictures"))
+    if config.method == "auto":
+        decisions.append(Decision("method", "scratch", "a cnn has no pretrained weights"))
+    usual = {"epochs": 60, "patience": 12, "batch_size": 32, "learning_rate": 1e-3, "dropout": 0.25}
+    decisions += [
+        Decision(name, value, "usual for training from scratch")
+        for name, value in usual.items()
+        if getattr(config, name) is None
+    ]
+    if config.model not in ("auto", CNN):
+        variant = registry.find(config.model)
+        if config.image_size is None:
+            decisions.append(Decision("image_size", variant.preprocessing.image_size, "that of the model"))
+    return config.model_copy(update={decision.what: decision.value for decision in decisions}), decisions
+
+
+def settle(config: FinetuneConfig, inspection: Inspection) -> tuple[FinetuneConfig, list[Decision]]:
+    """Decide how large the pictures are taken, and how they meet the square."""
+    config, decisions = pictures.settle(config, inspection)
+    if config.image_size is None:
+        shorter = np.minimum(inspection.facts["width"], inspection.facts["height"])
+        size = int(np.clip(np.median(shorter), 8, _MOST_PIXELS))
+        decisions.append(Decision("image_size", size, "the median of the pictures' shorter sides, at most 96"))
+        config = config.model_copy(update={"image_size": size})
+    return config, decisions
+
+
+def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> Trunk:
+    """Return a trunk without layers: all of the network is the head."""
+    row = _PLAIN if config.model == CNN else registry.find(config.model).preprocessing
+    inputs = keras.Input((config.image_size, config.image_size, 3), name="image")
+    preprocessing = replace(row, image_size=config.image_size, resize=config.resize)
+    return Trunk(keras.Model(inputs, inputs, name=config.model.replace("/", "_")), preprocessing, "")
+
+
+def features(config: FinetuneConfig, trunk: Trunk, inspection: Inspection, reporter: Reporter) -> Features:
+    """Return the pictures themselves."""
+    return decoded_pictures(config, inspection, trunk.preprocessing, reporter)
+
+
+def new_head(config: FinetuneConfig, features: Features, goal: Target) -> keras.Model:
+    """Return a whole new network, pixels in [0, 255] to logits."""
+    shape, outputs = tuple(features.array.shape[1:]), len(goal.names)
+    # Keras draws the initial weights of the zoo's models from its global generator
+    keras.utils.set_random_seed(config.seed)
+    if config.model != CNN:
+        return zoo.create(
+            config.model,
+            input_shape=shape,
+            num_classes=outputs,
+            weights=None,
+            dropout=config.dropout,
+            classifier_activation=None,
+            stem="small" if shape[0] < 64 and registry.find(config.model).family in _SMALL_STEMS else "standard",
+        )
+    inputs = keras.Input(shape, name="image")
+    filters = config.units or tuple(2 ** (5 + block) for block in range(max(1, min(4, shape[0].bit_length() - 3))))
+    network = zoo.cnn(
+        shape,
+        filters=filters,
+        num_classes=outputs,
+        flatten=False,
+        normalization="batch",
+        dropout=config.dropout,
+        l2=config.l2,
+        output_activation=None,
+        seed=config.seed,
+    )
+    x = normalize(inputs, replace(_PLAIN, image_size=shape[0]))
+    for layer in network.layers:
+        x = layer(x)
+    return keras.Model(inputs, x, name=CNN)
+
+
+def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
+    """Return the network behind augmentation, sharing its weights."""
+    return augmented(head, config.augmentation, seed=config.seed)
+
+
+def mixing(config: FinetuneConfig) -> Mixing | None:
+    """Return how batches are mixed, or None for not at all."""
+    return Mixing(config.mixup, config.cutmix, config.seed) if config.mixup or config.cutmix else None
+
+
+def first_inputs(config: FinetuneConfig, trunk: Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
+    """Return the first batch of pictures, decoded anew, and how many they are."""
+    return pictures.first_inputs(config, trunk, inspection)
+
+
+def describe_inputs(config: FinetuneConfig, trunk: Trunk) -> dict[str, object]:
+    """Return what model.json says of how inputs are prepared."""
+    return {"kind": "pictures", "weights": None, "preprocessing": asdict(trunk.preprocessing)}
+
+
+def sizes(features: Features, seconds: Mapping[str, float]) -> str:
+    """Return in a line how the pictures lie ready."""
+    count, size = features.array.shape[:2]
+    if not isinstance(features.array, np.ndarray):
+        return f"{count:,} pictures of {size} x {size} pixels take more than store_gigabytes: decoded in every epoch"
+    reused = f", {features.reused_rows:,} of them by an earlier run" if features.reused_rows else ""
+    return f"{count:,} pictures of {size} x {size} pixels decoded{reused} ({seconds['features']:.1f} s)"

@@ -1,0 +1,129 @@
+"""Networks trained from random weights on the pictures themselves: decoded once, augmented, mixed, repeatable."""
+
+import keras
+import numpy as np
+import pytest
+from small_pictures import make_pictures
+
+import finetune
+from finetune.config import make_config
+from finetune.data.targets import Target
+from finetune.kinds import scratch
+from finetune.training.augmentation import LEVELS, augmented, layers
+from finetune.training.mixing import Mixing
+from finetune.transfer.features import Features
+from zoo.errors import ConfigError
+
+pytestmark = pytest.mark.keras
+PICTURES = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype("float32")
+
+
+def fit(root, folder, name="run", **settings):
+    """Train a small network quietly."""
+    settings = {"model": "cnn", "image_size": 16, "epochs": 8, "batch_size": 8, "learning_rate": 0.01} | settings
+    return finetune.fit(root, run_dir=folder / name, cache_dir=folder / "cache", verbose=0, **settings)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with pictures of three colours."""
+    path = tmp_path_factory.mktemp("scratch")
+    make_pictures(path / "pictures")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    """A finished run with augmentation."""
+    return fit(folder / "pictures", folder, augmentation="light", epochs=25)
+
+
+def test_colours_are_learned_from_random_weights(run):
+    """A plain network tells colours apart; nothing pretrained is in it."""
+    assert run.metrics["test"]["accuracy"] >= 0.8
+    assert run.config.method == "scratch"
+
+
+def test_saved_model_is_flat_and_without_augmentation(run):
+    """What only training needs is not in the model that is kept."""
+    kinds = {type(layer).__name__ for layer in run.model.layers}
+    assert not [kind for kind in kinds if kind.startswith("Random")] and "Functional" not in kinds
+
+
+def test_predictions_are_those_of_the_run(run):
+    """The files of the test side get the answers that predictions.csv has."""
+    first = (run.path / "predictions.csv").read_text().splitlines()[1].split(",")
+    answer = run.predict([f"{run.config.data}/{first[0]}"])[0]
+    assert answer.class_name == first[2] and answer.probability == pytest.approx(float(first[3]), abs=1e-4)
+
+
+def test_pictures_are_decoded_once(folder, run):
+    """A second run on the same pictures takes the decoded ones from the cache."""
+    (store,) = (folder / "cache" / "pictures").glob("*/pictures.u8")
+    before = store.stat().st_mtime_ns
+    fit(folder / "pictures", folder, "again", epochs=1)
+    assert store.stat().st_mtime_ns == before and store.stat().st_size == 30 * 16 * 16 * 3
+
+
+def test_same_seed_gives_the_same_network(folder):
+    """With augmentation and mixing a run repeats to the bit, decoded once or in every epoch, by one thread or more."""
+    mixed = {"augmentation": "medium", "mixup": 0.2, "cutmix": 1.0, "epochs": 2}
+    stored = fit(folder / "pictures", folder, "a", **mixed, threads=1)
+    on_demand = fit(folder / "pictures", folder, "b", **mixed, threads=4, store_gigabytes=0)
+    for one, other in zip(stored.model.get_weights(), on_demand.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_models_of_the_zoo_begin_with_random_weights():
+    """A named model is built with the small stem for small pictures, and repeats by its seed."""
+    config = make_config({"model": "efficientnet_lite0", "dropout": 0.1})
+    shown = Features(np.zeros((2, 32, 32, 3), "uint8"), 0, None)
+    goal = Target("classification", np.zeros(2, "int32"), ("a", "b"))
+    one, again = (scratch.new_head(config, shown, goal) for _ in range(2))
+    assert one.get_layer("stem_conv").output.shape[1] == 32 and one.output_shape == (None, 2)
+    np.testing.assert_array_equal(one.get_layer("stem_conv").kernel, again.get_layer("stem_conv").kernel)
+
+
+def test_augmentation_with_a_frozen_network_is_refused(folder):
+    """Features that are computed once cannot change from epoch to epoch; the message says so."""
+    with pytest.raises(ConfigError, match="need method scratch"):
+        fit(folder / "pictures", folder, "no", model="efficientnet_lite0", image_size=32, augmentation="light")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_augmentation_changes_training_only(level):
+    """Outside of training the network sees the pictures as they are; in training they stay within [0, 255]."""
+    inputs = keras.Input((16, 16, 3))
+    network = keras.Model(inputs, keras.layers.Flatten()(inputs))
+    model = augmented(network, level, seed=0)
+    np.testing.assert_array_equal(model(PICTURES, training=False), network(PICTURES))
+    trained = np.asarray(model(PICTURES, training=True))
+    assert 0 <= trained.min() and trained.max() <= 255
+    assert np.array_equal(trained, np.asarray(network(PICTURES))) == (level == "none")
+
+
+def test_levels_grow():
+    """Each level has at least the layers of the one before."""
+    counts = [len(layers(level, seed=0)) for level in LEVELS]
+    assert counts == sorted(counts) and counts[0] == 0
+
+
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.4, 0.0), (0.0, 1.0), (0.4, 1.0)])
+def test_mixed_targets_go_with_mixed_pictures(mixup, cutmix):
+    """The share of each partner in a picture is its share in the target."""
+    x = np.stack([np.full((16, 16, 1), value, "float32") for value in (0, 100)] * 3)
+    y = np.eye(2, dtype="float32")[[0, 1] * 3]
+    mixing = Mixing(mixup, cutmix, seed=3)
+    for batch in range(5):
+        mixed, shares = mixing(x, y, epoch=1, batch=batch)
+        np.testing.assert_allclose(mixed.mean(axis=(1, 2, 3)) / 100, shares[:, 1], atol=1e-5)
+        np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+
+
+def test_mixing_is_a_function_of_seed_epoch_and_batch():
+    """The same three give the same batch, another epoch another."""
+    y = np.eye(6, dtype="float32")
+    mixing = Mixing(0.4, 1.0, seed=1)
+    one, again, other = (mixing(PICTURES, y, epoch=epoch, batch=2)[0] for epoch in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
