@@ -20,7 +20,7 @@ from finetune.evaluation.predicted import predicted_rows
 from finetune.evaluation.sides import evaluate_sides
 from finetune.kinds.choose import open_source
 from finetune.progress import Reporter
-from finetune.report.write import mistake_plot, write_report
+from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS, Scale
@@ -141,6 +141,9 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         run_dir.write_history(history)
         run_dir.write_predictions(predicted_rows(target, outputs, kind.labels_of(data, splits.test), splits.test))
         run_dir.write_json("metrics", metrics | {"seconds": seconds, "peak_rss_bytes": _peak_rss_bytes()})
+        sheet = kind.samples(config, features, splits)
+        if sheet:
+            run_dir.write_plot(SAMPLES_PLOT, sheet)
         for number, mistake in enumerate(mistakes):
             run_dir.write_plot(mistake_plot(number), mistake.picture)
         run_dir.write_json("mistakes", [mistake.as_json() for mistake in mistakes])

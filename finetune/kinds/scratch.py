@@ -28,7 +28,8 @@ from finetune.kinds.pictures import (  # noqa: F401  what does not differ from p
 )
 from finetune.kinds.pictures import target as target  # the recipe asks for it by this name
 from finetune.progress import Reporter
-from finetune.training.augmentation import augmented
+from finetune.report.sheet import contact_sheet
+from finetune.training.augmentation import augmented, layers
 from finetune.training.mixing import Mixing
 from finetune.transfer.features import Features
 from finetune.transfer.trunk import Trunk
@@ -41,6 +42,8 @@ CNN = "cnn"
 _PLAIN = Preprocessing(0, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), interpolation="bilinear")
 # Larger pictures are made smaller: a plain network over more pixels is slow and no better.
 _MOST_PIXELS = 96
+# Pictures that the report shows as training saw them.
+_SHOWN = 8
 # Families that have a stem for pictures under 64 pixels.
 _SMALL_STEMS = ("resnet", "densenet", "efficientnet_lite")
 
@@ -131,6 +134,23 @@ def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
 def mixing(config: FinetuneConfig) -> Mixing | None:
     """Return how batches are mixed, or None for not at all."""
     return Mixing(config.mixup, config.cutmix, config.seed) if config.mixup or config.cutmix else None
+
+
+def samples(config: FinetuneConfig, features: Features, splits: Splits) -> bytes | None:
+    """Return what training makes of some pictures as PNG, the originals in the first row; None for no augmentation."""
+    if config.augmentation == "none" and not mixing(config):
+        return None
+    chosen = np.array(splits.train)[np.linspace(0, len(splits.train) - 1, _SHOWN).astype(int)]
+    shown = np.asarray(features.array[chosen], "float32")
+    rows = [shown]
+    for epoch in range(4):
+        x = shown
+        if mixing(config):
+            x, _ = mixing(config)(x, np.zeros((len(x), 1)), epoch=epoch, batch=0)
+        for layer in layers(config.augmentation, seed=config.seed + epoch):
+            x = layer(x, training=True)
+        rows.append(np.asarray(x))
+    return contact_sheet(rows)
 
 
 def first_inputs(config: FinetuneConfig, trunk: Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:

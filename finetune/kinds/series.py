@@ -153,6 +153,10 @@ def mixing(config: FinetuneConfig) -> None:
     """Return how batches are mixed: not at all."""
 
 
+def samples(config: FinetuneConfig, features: object, splits: Splits) -> None:
+    """Return what training makes of some examples as a picture: it takes them as they are."""
+
+
 def first_inputs(config: FinetuneConfig, trunk: Normalizer, data: Data) -> tuple[np.ndarray, int]:
     """Return the first windows as the joined model takes them, and how many they are."""
     first = trunk.windows.inputs(data.examples.values)[:256]

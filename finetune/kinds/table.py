@@ -160,6 +160,10 @@ def mixing(config: FinetuneConfig) -> None:
     """Return how batches are mixed: not at all."""
 
 
+def samples(config: FinetuneConfig, features: object, splits: Splits) -> None:
+    """Return what training makes of some examples as a picture: it takes them as they are."""
+
+
 def first_inputs(config: FinetuneConfig, encoder: Encoder, data: Data) -> tuple[dict[str, np.ndarray], int]:
     """Return the first rows as the joined model takes them, and how many they are."""
     count = min(len(data.examples), 256)

@@ -8,6 +8,9 @@ from finetune.report import number_plots, plots
 from finetune.report.page import Report, render
 from finetune.run_dir import RunDir
 
+# Training pictures as augmentation makes them; drawn while the run has them at hand.
+SAMPLES_PLOT = "samples"
+
 
 def write_report(run_dir: RunDir) -> None:
     """Write the plots and report.html from the other files of the run.
@@ -26,6 +29,8 @@ def write_report(run_dir: RunDir) -> None:
     for name, png in drawn.items():
         run_dir.write_plot(name, png)
     pictures = run_dir.read_plots()
+    if SAMPLES_PLOT in pictures:
+        drawn[SAMPLES_PLOT] = pictures[SAMPLES_PLOT]
     mistakes = [
         mistake | {"picture": pictures[mistake_plot(number)]}
         for number, mistake in enumerate(run_dir.read_json("mistakes"))

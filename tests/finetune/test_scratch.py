@@ -1,14 +1,18 @@
 """Networks trained from random weights on the pictures themselves: decoded once, augmented, mixed, repeatable."""
 
+import io
+
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from small_pictures import make_pictures
 
 import finetune
 from finetune.config import make_config
 from finetune.data.targets import Target
 from finetune.kinds import scratch
+from finetune.report.sheet import contact_sheet
 from finetune.training.augmentation import LEVELS, augmented, layers
 from finetune.training.mixing import Mixing
 from finetune.transfer.features import Features
@@ -127,3 +131,18 @@ def test_mixing_is_a_function_of_seed_epoch_and_batch():
     one, again, other = (mixing(PICTURES, y, epoch=epoch, batch=2)[0] for epoch in (0, 0, 1))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_report_shows_what_training_saw(run, folder):
+    """With augmentation the report has a sheet of pictures; without it has none."""
+    assert (run.path / "plots" / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert "What it was shown" in (run.path / "report.html").read_text()
+    plain = fit(folder / "pictures", folder, "plain", epochs=1)
+    assert "What it was shown" not in (plain.path / "report.html").read_text()
+
+
+def test_sheet_has_a_place_for_each_picture():
+    """Small pictures are enlarged by whole pixels, with a gap between."""
+    sheet = Image.open(io.BytesIO(contact_sheet([PICTURES, PICTURES])))
+    assert sheet.size == (6 * 96 + 5 * 4, 2 * 96 + 4)
+    assert sheet.getpixel((0, 0)) == tuple(PICTURES[0, 0, 0].astype(int)) and sheet.getpixel((97, 0)) == (255,) * 3
