@@ -104,6 +104,16 @@ def test_more_channels_repeat_the_stem_and_keep_its_response():
     np.testing.assert_allclose(adapted.sum(axis=2), kernel.sum(axis=2), rtol=1e-4, atol=1e-6)
 
 
+def test_more_channels_keep_their_colours_where_weights_want_blue_first(tmp_path):
+    """VGG's weights take blue, green, red: red, green and blue twice over give what once gave."""
+    colour = zoo.backbone("vgg16", input_shape=SHAPE, weights=None)
+    colour.save_weights(tmp_path / "vgg.weights.h5")
+    six = zoo.backbone("vgg16", input_shape=(32, 32, 6), weights=tmp_path / "vgg.weights.h5")
+    x = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype("float32")
+    expected = np.asarray(colour(x))
+    np.testing.assert_allclose(six(np.tile(x, 2)), expected, atol=1e-4 * np.abs(expected).max())
+
+
 def test_weights_of_another_variant_are_refused():
     """Lite1's file does not pass for Lite0's."""
     path = sources.locate(zoo.find("efficientnet_lite1").weights[0], None)
