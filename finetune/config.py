@@ -31,7 +31,10 @@ class FinetuneConfig(BaseModel):
             table or a series.
         target: column of a CSV file that is to be predicted; None takes one named target, label, class or y, or else
             the last.
-        task: "classification", "regression" or "forecasting"; "auto" goes by the target.
+        task: "classification", "regression", "forecasting", or "multi_label" for pictures; "auto" goes by the target.
+        path: column of a CSV file that holds paths of pictures; None takes one that is called path, file, image or
+            filename where its cells are picture files.
+        label_separator: sign between the labels of one picture in a cell of a CSV file; None finds | and ;.
         numeric: columns to take as numbers whatever they look like.
         categorical: columns to take as texts whatever they look like.
         ignore: columns to leave out.
@@ -88,7 +91,9 @@ class FinetuneConfig(BaseModel):
 
     data: str | None = None
     target: str | None = None
-    task: Literal["auto", "classification", "regression", "forecasting"] = "auto"
+    task: Literal["auto", "classification", "multi_label", "regression", "forecasting"] = "auto"
+    path: str | None = None
+    label_separator: Annotated[str | None, Field(min_length=1, max_length=8)] = None
     numeric: Names = ()
     categorical: Names = ()
     ignore: Names = ()

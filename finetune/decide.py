@@ -24,12 +24,15 @@ class Decision:
         return f"{self.what} = {self.value}: {self.why}"
 
 
-def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[FinetuneConfig, list[Decision]]:
+def resolve(
+    config: FinetuneConfig, num_per_class: dict[str, int], *, unit: str = "a class"
+) -> tuple[FinetuneConfig, list[Decision]]:
     """Fill in every setting that was left to the run.
 
     Args:
         config: as the user gave it.
         num_per_class: usable examples of each class.
+        unit: what they are counted for: "a class", "a label" or "in all".
 
     Returns:
         The config with nothing left open but the run directory, and what was decided.
@@ -59,7 +62,7 @@ def resolve(config: FinetuneConfig, num_per_class: dict[str, int]) -> tuple[Fine
         decide("weights", row.tag, _described(row))
     if config.method == "auto":
         fewest = min(num_per_class.values())
-        decide("method", "head", f"from {fewest} pictures a class; the pretrained trunk stays frozen, the head learns")
+        decide("method", "head", f"from {fewest} pictures {unit}; the pretrained trunk stays frozen, the head learns")
     if config.image_size is None:
         preprocessing = row.preprocessing if row else variant.preprocessing
         decide("image_size", preprocessing.image_size, "the size these weights were trained with")

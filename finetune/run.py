@@ -1,28 +1,20 @@
 """A finished run: what it found out, its model, and what can be asked of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from finetune.answers import Prediction, answer
+from finetune.answers import Prediction
 from finetune.config import FinetuneConfig, make_config
-from finetune.data import load
-from finetune.data.batches import ahead
-from finetune.data.examples import Examples, printable
-from finetune.data.folder import scan_folder
-from finetune.data.images import read_square
-from finetune.evaluation.evaluate import classification_metrics, most_confused
-from finetune.kinds import series_answers, table_answers
+from finetune.kinds import picture_answers, series_answers, table_answers
 from finetune.progress import Reporter
 from finetune.report.write import write_report
 from finetune.run_dir import RunDir
 from finetune.transfer.encoder import InputColumn, read_columns
-from finetune.transfer.trunk import forward
-from zoo.errors import DataError, ImageError, RunStateError
+from zoo.errors import RunStateError
 from zoo.model_card import ModelCard, parse_card
 from zoo.spec import Preprocessing
 from zoo.weights.run_model import load_run_model
@@ -103,27 +95,7 @@ class Run:
             for path in paths:
                 yield from table_answers.predict(self.config, self.model, self._columns, self._target, str(path))
             return
-        limits, preprocessing = load.image_limits(self.config), self.preprocessing
-        batch_size = max(1, min(batch_size, len(paths)))
-
-        def read(path: str | Path) -> np.ndarray | ImageError:
-            try:
-                return read_square(Path(path), preprocessing, limits)
-            except ImageError as error:
-                return error
-
-        pictures = ahead(read, paths, threads=load.num_threads(self.config), most=2 * batch_size)
-        for first in range(0, len(paths), batch_size):
-            chunk = list(zip(paths[first : first + batch_size], pictures, strict=False))
-            good = [picture for _, picture in chunk if isinstance(picture, np.ndarray)]
-            answers = iter(next(forward(self.model, [np.stack(good)], batch_size=batch_size)) if good else ())
-            for path, picture in chunk:
-                file = printable(str(path))
-                yield (
-                    Prediction(file, error=str(picture))
-                    if isinstance(picture, ImageError)
-                    else answer(self._described["task"], self.class_names, next(answers), file=file)
-                )
+        yield from picture_answers.predict(self._asked, paths, batch_size=batch_size)
 
     def evaluate(self, data: str | Path | None = None, *, verbose: int = 0) -> dict[str, object]:
         """Measure the model on other data of the kind that it learned on.
@@ -146,24 +118,7 @@ class Run:
             return series_answers.evaluate(config, self.model, self._described, fingerprint, data)
         if self._kind == "table":
             return table_answers.evaluate(config, self.model, self._columns, self._target, fingerprint, data)
-        examples = scan_folder(data or config.data, drop_empty_classes=True)
-        inspection = load.check_examples(config, examples, reporter)
-        examples = self._in_our_classes(inspection.examples)
-        own = inspection.fingerprint == fingerprint
-        indices, which = self._judged(examples, own)
-        with reporter.track("evaluating", len(indices)) as advance:
-            outputs = []
-            batches = load.pictures(config, examples, indices, self.preprocessing)
-            for output in forward(self.model, batches, batch_size=config.batch_size):
-                outputs.append(output)
-                advance(len(output))
-        labels = np.array([examples.labels[index] for index in indices])
-        metrics = classification_metrics(labels, np.concatenate(outputs), self.class_names)
-        return {
-            "examples": which,
-            **metrics,
-            "most_confused": most_confused(metrics["confusion_matrix"], self.class_names),
-        }
+        return picture_answers.evaluate(self._asked, None if data is None else str(data), reporter)
 
     def write_report(self) -> Path:
         """Make report.html again from the run's files, and return its path."""
@@ -190,20 +145,8 @@ class Run:
     def _target(self) -> tuple[str, tuple[str, ...]]:
         return self._described["task"], self.class_names
 
-    def _judged(self, examples: Examples, own: bool) -> tuple[list[int] | tuple[int, ...], str]:
-        if own:
-            return load.split_examples(self.config, examples).test, "the run's own test side"
-        if "test" in examples.given_splits:
-            return [i for i, side in enumerate(examples.given_splits) if side == "test"], "the folder's test side"
-        return range(len(examples)), "all pictures of the folder"
-
-    def _in_our_classes(self, examples: Examples) -> Examples:
-        """Return the examples with labels as the run numbers its classes."""
-        unknown = [name for name in examples.class_names if name not in self.class_names]
-        if unknown:
-            raise DataError(
-                f"{examples.root}: {', '.join(map(repr, unknown[:5]))} not among the classes of this run: "
-                f"{', '.join(self.class_names)}"
-            )
-        ours = [self.class_names.index(name) for name in examples.class_names]
-        return replace(examples, labels=tuple(ours[label] for label in examples.labels), class_names=self.class_names)
+    @property
+    def _asked(self) -> picture_answers.Asked:
+        fingerprint = RunDir(self.path).read_json("data")["fingerprint"]
+        task, names = self._target
+        return picture_answers.Asked(self.config, self.model, task, names, self.preprocessing, fingerprint)

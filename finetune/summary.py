@@ -58,14 +58,16 @@ def evaluation_summary(metrics: Mapping[str, object]) -> str:
             f"mean absolute error {metrics['mae']:.4g}{f' ({interval})' if interval else ''}, root mean square "
             f"{metrics['rmse']:.4g}{r2} on {metrics['num_examples']:,} examples: {metrics['examples']}"
         )
-    low, high = metrics["accuracy_interval"]
     table = Table(title="per class", title_justify="left")
     for column in ("class", "examples", "precision", "recall", "F1"):
         table.add_column(column, justify="left" if column == "class" else "right")
     for name, scores in metrics["per_class"].items():
         values = (f"{scores[key]:.3f}" for key in ("precision", "recall", "f1"))
         table.add_row(name, f"{scores['support']:,}", *values)
-    head = f"accuracy {metrics['accuracy']:.3f} ({low:.3f}-{high:.3f}) on {metrics['num_examples']:,} examples"
+    interval = "-".join(f"{end:.3f}" for end in metrics.get("accuracy_interval") or ())
+    exact = f", all labels right in {metrics['exact_match']:.3f}" if "exact_match" in metrics else ""
+    head = f"accuracy {metrics['accuracy']:.3f}{f' ({interval})' if interval else ''}{exact}"
+    head += f" on {metrics['num_examples']:,} examples"
     return "\n".join([f"{head}: {metrics['examples']}", _text(table), *_confusions(metrics)])
 
 

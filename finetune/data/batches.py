@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
@@ -29,9 +28,8 @@ def image_batches(
     """
 
     def load(index: int) -> np.ndarray:
-        path = Path(examples.root, examples.files[index])
         try:
-            return read_square(path, preprocessing, limits)
+            return read_square(examples.source(examples.files[index]), preprocessing, limits)
         except ImageError as error:
             name = printable(examples.files[index])
             raise DataError(f"{name}: changed or vanished while the run was reading it ({error}); run again") from error

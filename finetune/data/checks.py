@@ -14,7 +14,7 @@ import PIL
 
 from finetune.data.batches import ahead
 from finetune.data.examples import Examples, Skipped, printable
-from finetune.data.images import DECODER_VERSION, ImageLimits, open_file, open_image
+from finetune.data.images import DECODER_VERSION, ImageLimits, open_image, source_digest
 from finetune.data.picture_facts import FACTS, FACTS_VERSION, PictureFacts, facts_of, keep_facts, kept_facts
 from zoo.atomic import write_atomic
 from zoo.errors import DataError, ImageError
@@ -110,7 +110,7 @@ def duplicate_warnings(
     Returns:
         At most one sentence for the classes and one for the splits, each with the first ten pairs.
     """
-    names = [examples.class_names[label] for label in labels]
+    names = [examples.words(label) for label in labels]
     return (
         *_same_bytes(examples, digests, names, "in two classes, so one label of each pair is wrong"),
         *_same_bytes(examples, digests, splits, "on two sides of the split, so the model is judged by what it learnt"),
@@ -135,17 +135,14 @@ def _same_bytes(examples: Examples, digests: Sequence[str], places: Sequence[str
 def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Track) -> list[bytes | str]:
     """Return the digest of each file, or the reason why it cannot be read."""
 
-    def digest(file: str) -> bytes | str:
+    def hashed(file: str) -> bytes | str:
         try:
-            with open_file(os.path.join(examples.root, file), limits) as stream:
-                return hashlib.file_digest(stream, "sha256").digest()
+            return source_digest(examples.source(file), limits)
         except ImageError as error:
             return str(error)
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
 
     with track("reading", len(examples), "files") as advance:
-        return list(_each(digest, examples.files, threads, advance))
+        return list(_each(hashed, examples.files, threads, advance))
 
 
 def _verdicts(
@@ -160,7 +157,7 @@ def _verdicts(
 
     def verdict(file: str) -> PictureFacts | str:
         try:
-            return facts_of(open_image(os.path.join(examples.root, file), limits))
+            return facts_of(open_image(examples.source(file), limits))
         except ImageError as error:
             return str(error)
 
@@ -221,7 +218,7 @@ def _check_share(examples: Examples) -> None:
     if len(bad) > max(1, int(total * MAX_SKIPPED_FRACTION)):
         raise DataError(
             f"{len(bad):,} of {total:,} pictures cannot be used, over the limit of {MAX_SKIPPED_FRACTION:.0%}:\n"
-            f"{_lines(bad)}\nMend them, or move them out of the folder."
+            f"{_lines(bad)}\nMend them, or take them out of the data."
         )
 
 
@@ -231,12 +228,15 @@ def _check_classes(before: Examples, after: Examples) -> None:
         names = [f"{before.class_names[label]}{f' ({split})' if split else ''}" for label, split in gone[:_LISTED]]
         raise DataError(
             f"no usable picture is left in the class {_listed(names, len(gone), ', ')}:\n"
-            f"{_lines(after.skipped)}\nMend the files, or remove the class folder."
+            f"{_lines(after.skipped)}\nMend the files, or remove the class."
         )
 
 
 def _places(examples: Examples) -> set[tuple[int, str]]:
-    return set(zip(examples.labels, examples.given_splits or [""] * len(examples), strict=True))
+    pairs = zip(examples.labels, examples.given_splits or [""] * len(examples), strict=True)
+    if examples.task == "multi_label":
+        return {(label, split) for labels, split in pairs for label in labels}
+    return set(pairs) if examples.task == "classification" else set()
 
 
 def _lines(faults: Sequence[Skipped]) -> str:
@@ -253,4 +253,6 @@ def _fingerprint(examples: Examples, digests: Sequence[str]) -> str:
     splits = examples.given_splits or [""] * len(examples)
     for file, label, split, digest in zip(examples.files, examples.labels, splits, digests, strict=True):
         fingerprint.update(os.fsencode(file) + f"\0{label}\0{split}\0{digest}\n".encode())
+    if examples.groups:
+        fingerprint.update(json.dumps(examples.groups).encode())
     return fingerprint.hexdigest()

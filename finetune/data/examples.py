@@ -1,7 +1,10 @@
 """Examples: which files there are, what each shows, and what was left out and why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from finetune.data.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,11 @@ class Examples:
     """Labelled pictures of one data source, in a fixed order.
 
     Attributes:
-        root: absolute path of the folder that `files` are relative to.
-        files: relative paths as the file system spells them (undecodable bytes as surrogates), sorted.
+        root: absolute path of the folder or file that was read, or the name of a data set.
+        files: paths relative to `folder`, as the file system spells them (undecodable bytes as surrogates); or the keys
+            of `pixels`, such as "x[17]".
         labels: for each file an index into `class_names`; for task "multi_label" a tuple of them, for "regression" a
-            number.
+            number, or a tuple of numbers where `class_names` has several.
         class_names: sorted names as the user wrote them; for "regression" the name of the number.
         given_splits: "train", "validation" or "test" for each file where the folders say so; empty when we split.
         skipped: pictures that should have been usable and are not; they count against the limit of bad files.
@@ -29,6 +33,9 @@ class Examples:
         task: "classification", "multi_label" or "regression".
         groups: what belongs together, such as a patient, for each file; empty where nothing was said.
         weights: how much each file counts in the loss; empty where all count 1.
+        folder: absolute path that `files` are relative to, where that is not `root`.
+        pixels: the pictures themselves where they are no files, each an array or the bytes of a file.
+        findings: what was odd about the source when it was read.
     """
 
     root: str
@@ -42,9 +49,16 @@ class Examples:
     task: str = "classification"
     groups: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    folder: str = ""
+    pixels: Mapping[str, object] | None = field(default=None, compare=False, repr=False)
+    findings: tuple[Finding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def source(self, file: str) -> object:
+        """Return what the decoder takes for one of `files`: a path, the bytes of a file, or an array."""
+        return os.path.join(self.folder or self.root, file) if self.pixels is None else self.pixels[file]
 
     @property
     def strata(self) -> Sequence[int]:
@@ -55,6 +69,14 @@ class Examples:
     def strata_names(self) -> tuple[str, ...]:
         """Names of the numbers in `strata`; one nameless for targets that are no classes."""
         return self.class_names if self.task == "classification" else ("",)
+
+    def words(self, label: object) -> str:
+        """Return what one of `labels` says, in words."""
+        if self.task == "classification":
+            return self.class_names[label]
+        if self.task == "multi_label":
+            return ", ".join(self.class_names[one] for one in label) or "none"
+        return ", ".join(f"{value:g}" for value in (label if isinstance(label, tuple) else (label,)))
 
     def only(self, indices: Sequence[int]) -> "Examples":
         """Return the same source restricted to `indices`, in their order."""

@@ -4,6 +4,7 @@ A second decoder would disagree with it on turned photos, transparency, 16-bit s
 needs pixels calls `open_image`, and whoever needs the network's square calls `read_square`.
 """
 
+import hashlib
 import io
 import os
 import stat
@@ -30,6 +31,7 @@ from PIL import (
 
 from finetune.data import signatures
 from finetune.data.examples import printable
+from finetune.data.pixels import digest_of, picture_of
 from finetune.data.resize import square
 from zoo.errors import ImageError
 from zoo.spec import Preprocessing
@@ -83,14 +85,14 @@ class ImageLimits:
 DEFAULT_LIMITS = ImageLimits()
 
 
-def open_image(source: str | Path | bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
+def open_image(source: str | Path | bytes | np.ndarray, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
     """Decode a picture fully to RGB.
 
     The picture is turned as its EXIF orientation says; transparent parts lie over white; 16-bit samples keep their high
     byte; of an animation it is the first frame; palettes, grey, 1-bit and CMYK become RGB by Pillow's conversion.
 
     Args:
-        source: a path, or the bytes of the file themselves.
+        source: a path, or the bytes of the file themselves, or an array as `finetune.data.pixels` takes it.
         limits: what the picture may cost.
 
     Returns:
@@ -99,6 +101,10 @@ def open_image(source: str | Path | bytes, limits: ImageLimits = DEFAULT_LIMITS)
     Raises:
         ImageError: the reason alone, without the file's name, in one line.
     """
+    if isinstance(source, np.ndarray):
+        image = picture_of(source)
+        _check_header(image, limits)
+        return _over_white(image)
     data = source if isinstance(source, bytes) else _read(source, limits)
     _check_bytes(data, limits)
     try:
@@ -115,7 +121,7 @@ def open_image(source: str | Path | bytes, limits: ImageLimits = DEFAULT_LIMITS)
 
 
 def read_square(
-    source: str | Path | bytes, preprocessing: Preprocessing, limits: ImageLimits = DEFAULT_LIMITS
+    source: str | Path | bytes | np.ndarray, preprocessing: Preprocessing, limits: ImageLimits = DEFAULT_LIMITS
 ) -> np.ndarray:
     """Decode a picture and give the network's square of it: `open_image`, then `square`.
 
@@ -126,6 +132,23 @@ def read_square(
         ImageError: see `open_image`.
     """
     return square(open_image(source, limits), preprocessing)
+
+
+def source_digest(source: str | Path | bytes | np.ndarray, limits: ImageLimits) -> bytes:
+    """Return the SHA-256 of what `open_image` takes: of a file's bytes, or of an array.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    if isinstance(source, np.ndarray):
+        return digest_of(source)
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).digest()
+    with open_file(source, limits) as stream:
+        try:
+            return hashlib.file_digest(stream, "sha256").digest()
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror}") from error
 
 
 def open_file(path: str | Path, limits: ImageLimits) -> BinaryIO:

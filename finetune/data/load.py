@@ -68,15 +68,20 @@ def pictures(
 def describe_data(inspection: Inspection, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:
     """Return data.json: classes, sizes, fingerprint, and what was skipped or left out and why."""
     examples = inspection.examples
-    per_class = {name: dict.fromkeys(SPLITS, 0) for name in examples.class_names}
-    for side in SPLITS:
+    numbers = examples.task == "regression"
+    per_class = {} if numbers else {name: dict.fromkeys(SPLITS, 0) for name in examples.class_names}
+    for side in () if numbers else SPLITS:
         for index in getattr(splits, side):
-            per_class[examples.class_names[examples.labels[index]]][side] += 1
+            label = examples.labels[index]
+            for one in label if examples.task == "multi_label" else (label,):
+                per_class[examples.class_names[one]][side] += 1
     return {
-        "kind": "folder",
+        "kind": "arrays" if examples.pixels is not None else "list" if examples.folder else "folder",
         "source": printable(examples.root),
         "fingerprint": inspection.fingerprint,
-        "class_names": list(examples.class_names),
+        "task": examples.task,
+        "class_names": [] if numbers else list(examples.class_names),
+        "outputs": list(examples.class_names) if numbers else [],
         "num_examples": len(examples),
         "splits": splits.sizes(),
         "per_class": per_class,

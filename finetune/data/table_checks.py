@@ -102,7 +102,7 @@ def _check_target(table: Table, target: str) -> Iterator[Finding]:
         message = f"{name}: the target column {target!r} is {only} in every row; there is nothing to learn."
         yield Finding("constant target", "error", message, (target,))
     elif column.kind == "categorical":
-        yield from _check_labels(table, column)
+        yield from similar_labels(table, column)
         if counts.max() >= IMBALANCED * counts.min():
             few, many = column.categories[values[counts.argmin()]], column.categories[values[counts.argmax()]]
             message = (
@@ -122,8 +122,8 @@ def _blank_targets(table: Table, target: str, blank: np.ndarray) -> Finding:
     return Finding("blank target", severity, message, rows=tuple(blank.tolist()), leaves_out=True)
 
 
-def _check_labels(table: Table, column: Column) -> Iterator[Finding]:
-    """Find labels that differ only by case, blanks, the coding of accents, or zeros in front."""
+def similar_labels(table: Table, column: Column) -> Iterator[Finding]:
+    """Yield what is to be said of labels that differ only by case, blanks, the coding of accents, or zeros in front."""
     alike: dict[str, list[str]] = {}
     for text in column.categories:
         folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())

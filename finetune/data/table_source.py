@@ -1,6 +1,7 @@
 """A CSV file as a config means it: which column is the target, what the others are for, what the checks say."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from finetune.data.examples import Skipped, printable
 from finetune.data.findings import Finding
 from finetune.data.folder import SPLIT_FOLDERS
 from finetune.data.rows import Rows, file_digest
+from finetune.data.table_checks import Finding as TableFinding
 from finetune.data.table_checks import apply_findings, check_table
 from finetune.data.table_file import TableLimits
 from finetune.data.table_head import read_head
@@ -83,7 +85,7 @@ def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:
     kept = apply_findings(table, [*findings])
     columns = {name: column for name, column in kept.columns.items() if name not in (target, *roles)}
     task = task_of(config, kept, target)
-    said = tuple(Finding(f.kind, _severity(f.severity), f.message, f.columns, len(f.rows) or 1) for f in findings)
+    said = as_findings(findings)
     if not columns and not any(finding.severity == "error" for finding in said):
         raise DataError(f"{printable(table.path)}: no column is left to predict {target!r} from: {_reasons(kept)}")
     left = [Skipped(item.column, item.reason) for item in kept.left_out if item.column not in roles]
@@ -94,9 +96,9 @@ def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:
         target=_target(kept, target, task),
         lines=kept.lines,
         file_sha256=file_digest(Path(table.path)),
-        given_splits=_sides(kept, config.side),
-        groups=_texts(kept, config.group),
-        weights=_weights(kept, config.sample_weight),
+        given_splits=sides_of(kept, config.side),
+        groups=group_texts(kept, config.group),
+        weights=weights_of(kept, config.sample_weight),
         skipped=tuple(Skipped(f"line {table.lines[row]}", "no target") for row in gone),
         left_out=tuple(left),
         notes=table.notes,
@@ -128,7 +130,8 @@ def _target(table: Table, name: str, task: str) -> Target:
     return Target("classification", renumbered, tuple(column.categories[code] for code in used))
 
 
-def _texts(table: Table, name: str | None) -> tuple[str, ...]:
+def group_texts(table: Table, name: str | None) -> tuple[str, ...]:
+    """Return the texts of a column, of which none may be blank; nothing for no column."""
     if name is None:
         return ()
     column = table.columns[name]
@@ -136,8 +139,9 @@ def _texts(table: Table, name: str | None) -> tuple[str, ...]:
     return tuple(column.categories[code] for code in column.values)
 
 
-def _sides(table: Table, name: str | None) -> tuple[str, ...]:
-    texts = _texts(table, name)
+def sides_of(table: Table, name: str | None) -> tuple[str, ...]:
+    """Return the side that a column names for each row; nothing for no column."""
+    texts = group_texts(table, name)
     unknown = sorted({text for text in texts if text.strip().lower() not in SPLIT_FOLDERS})
     if unknown:
         raise DataError(
@@ -147,7 +151,8 @@ def _sides(table: Table, name: str | None) -> tuple[str, ...]:
     return tuple(SPLIT_FOLDERS[text.strip().lower()] for text in texts)
 
 
-def _weights(table: Table, name: str | None) -> np.ndarray | None:
+def weights_of(table: Table, name: str | None) -> np.ndarray | None:
+    """Return the weight that a column gives each row, (rows,) float32; None for no column."""
     if name is None:
         return None
     column = as_numbers(table, name)
@@ -168,8 +173,12 @@ def _refuse_blanks(table: Table, column: Column) -> None:
         raise DataError(f"{printable(table.path)} line {line}: the column {column.name!r} is blank; fill it in")
 
 
-def _severity(severity: str) -> str:
-    return "note" if severity == "info" else severity
+def as_findings(found: Iterable[TableFinding]) -> tuple[Finding, ...]:
+    """Return what the checks of tables found in the form that all checks share."""
+    return tuple(
+        Finding(f.kind, "note" if f.severity == "info" else f.severity, f.message, f.columns, len(f.rows) or 1)
+        for f in found
+    )
 
 
 def _reasons(table: Table) -> str:

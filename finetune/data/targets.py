@@ -39,7 +39,9 @@ def picture_target(examples: Examples) -> Target:
     if examples.task == "classification":
         return Target("classification", np.array(examples.labels, "int32"), examples.class_names)
     if examples.task == "regression":
-        return Target("regression", np.array(examples.labels, "float32").reshape(-1, 1), examples.class_names)
+        return Target(
+            "regression", np.array(examples.labels, "float32").reshape(len(examples), -1), examples.class_names
+        )
     values = np.zeros((len(examples), len(examples.class_names)), "float32")
     for row, labels in enumerate(examples.labels):
         values[row, list(labels)] = 1

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -61,14 +60,14 @@ def worst_mistakes(
             label=examples.class_names[examples.labels[index]],
             predicted=examples.class_names[answers[index]],
             probability=float(probabilities[index].max()),
-            picture=_thumbnail(Path(examples.root, examples.files[index]), limits),
+            picture=_thumbnail(examples.source(examples.files[index]), limits),
         )
         for index in wrong[:MOST]
     ]
 
 
-def _thumbnail(path: Path, limits: ImageLimits) -> bytes:
-    image = open_image(path, limits)
+def _thumbnail(source: object, limits: ImageLimits) -> bytes:
+    image = open_image(source, limits)
     image.thumbnail((_THUMBNAIL, _THUMBNAIL))
     content = io.BytesIO()
     image.save(content, "PNG")

@@ -1,4 +1,4 @@
-"""Which kind of data a config names: a folder of pictures, a table, or a series."""
+"""Which kind of data a config names: pictures, a table, or a series."""
 
 from types import ModuleType
 
@@ -6,8 +6,10 @@ from finetune.config import FinetuneConfig
 from finetune.data import series_source, table_source
 from finetune.data.columns import Table
 from finetune.data.rows import Rows
+from finetune.data.sources import find_pictures
 from finetune.decide import Decision
 from finetune.kinds import pictures, scratch, series, table
+from zoo.errors import ConfigError
 
 Source = object
 
@@ -19,9 +21,11 @@ def open_source(config: FinetuneConfig) -> tuple[ModuleType, Source, list[Decisi
         DataError: the data cannot be read.
         ConfigError: a setting does not go with them.
     """
-    if not config.data.lower().endswith((".csv", ".tsv", ".txt")):
+    found = find_pictures(config)
+    if found:
         own = config.method == "scratch" or config.model == scratch.CNN
-        return (scratch if own else pictures), pictures.scan(config), []
+        return (scratch if own else pictures), *found
+    _refuse_labels(config)
     read, target, why = table_source.read(config)
     decisions = [Decision("target", target, why)] if why else []
     time = series_source.time_column(config, read, target)
@@ -31,6 +35,14 @@ def open_source(config: FinetuneConfig) -> tuple[ModuleType, Source, list[Decisi
     if config.task == "auto":
         decisions.append(Decision("task", rows.target.task, _why_task(rows)))
     return table, rows, decisions
+
+
+def _refuse_labels(config: FinetuneConfig) -> None:
+    if config.task == "multi_label" or config.label_separator:
+        raise ConfigError(
+            f"several labels go with pictures alone, and no column of {config.data} lists pictures; name it with "
+            f"--set path=COLUMN"
+        )
 
 
 def _open_series(

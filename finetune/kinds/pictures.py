@@ -1,5 +1,6 @@
 """Pictures: files are checked and decoded; a pretrained network makes features of them, and a linear head learns."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
@@ -13,7 +14,6 @@ from finetune.data.checks import Inspection
 from finetune.data.class_checks import class_findings
 from finetune.data.examples import Examples, printable
 from finetune.data.findings import Finding
-from finetune.data.folder import scan_folder
 from finetune.data.picture_checks import near_duplicate_findings, picture_findings
 from finetune.data.picture_shapes import shape_findings, suggest_resize
 from finetune.data.split import Splits
@@ -26,15 +26,14 @@ from finetune.transfer.features import Features, trunk_features
 NOUN = "pictures"
 
 
-def scan(config: FinetuneConfig) -> Examples:
-    """List the pictures; none is opened."""
-    return scan_folder(config.data, drop_empty_classes=config.drop_empty_classes)
-
-
 def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig, list[decide.Decision]]:
     """Fill in what was left to the run."""
-    counts = {name: examples.labels.count(label) for label, name in enumerate(examples.class_names)}
-    return decide.resolve(config, counts)
+    if examples.task == "regression":
+        return decide.resolve(config, {"": len(examples)}, unit="in all")
+    several = examples.task == "multi_label"
+    counts = Counter(label for labels in examples.labels for label in labels) if several else Counter(examples.labels)
+    found = {name: counts[label] for label, name in enumerate(examples.class_names)}
+    return decide.resolve(config, found, unit="a label" if several else "a class")
 
 
 def check(config: FinetuneConfig, examples: Examples, reporter: Reporter) -> Inspection:
@@ -67,7 +66,8 @@ def findings(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> 
     sides = splits.sides(len(examples))
     numbers = examples.task == "regression"
     shown = [""] * len(examples) if numbers else picture_target(examples).shown()
-    found = [Finding("duplicates", "warning", text) for text in load.warnings_on(inspection, sides)]
+    found = [*examples.findings]
+    found += [Finding("duplicates", "warning", text) for text in load.warnings_on(inspection, sides)]
     found += picture_findings(facts, files)
     found += near_duplicate_findings(facts, files, shown, sides, inspection.digests)
     found += shape_findings(facts, files, image_size=config.image_size, resize=config.resize)

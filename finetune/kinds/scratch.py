@@ -24,7 +24,6 @@ from finetune.kinds.pictures import (  # noqa: F401  what does not differ from p
     guesses,
     labels_of,
     mistakes,
-    scan,
 )
 from finetune.kinds.pictures import target as target  # the recipe asks for it by this name
 from finetune.progress import Reporter

@@ -111,7 +111,7 @@ def test_a_refusal_lists_the_first_ten_files(tmp_path):
     """Ten reasons show the pattern; the rest is a count."""
     message = refusal(many(tmp_path, 4, 12))
     assert message.count("empty file") == 10
-    assert "  cat/bad09.jpg: empty file\nand 2 more\nMend them, or move them out of the folder." in message
+    assert "  cat/bad09.jpg: empty file\nand 2 more\nMend them, or take them out of the data." in message
 
 
 def test_files_skipped_by_the_scan_count_too(root):

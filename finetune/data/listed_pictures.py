@@ -1,0 +1,229 @@
+"""A CSV file that lists pictures becomes Examples: a column of paths, and beside it what each picture shows."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from finetune.config import FinetuneConfig
+from finetune.data.columns import Table, require_column
+from finetune.data.examples import Examples, Skipped, printable
+from finetune.data.listed_labels import Labels, read_labels
+from finetune.data.listing import PICTURE_SUFFIXES
+from finetune.data.table_head import TableHead, read_head
+from finetune.data.table_reading import read_table
+from finetune.data.table_source import TARGET_NAMES, group_texts, reading, sides_of, table_limits, weights_of
+from finetune.data.text_table import read_chunks
+from finetune.decide import Decision
+from zoo.errors import DataError
+
+# A column of one of these names is looked at; "path" may also list files that are not there.
+PATH_NAMES = ("path", "file", "image", "filename", "file_name", "filepath", "image_path")
+_TARGET_NAMES = (*TARGET_NAMES, "labels", "tags")
+_LOOKED_AT = 100
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the file that is used."""
+
+    index: int
+    file: str
+
+
+def path_column(config: FinetuneConfig) -> tuple[str, str] | None:
+    """Return the column of a CSV file that holds paths of pictures and why, or None where it is an ordinary table.
+
+    Raises:
+        DataError: the file is no table, or lacks the column that the config names.
+    """
+    head = read_head(config.data, separator=config.separator, limits=table_limits(config))
+    if config.path is not None:
+        require_column(head, config.path)
+        return config.path, ""
+    if config.window is not None or config.time is not None:
+        return None
+    for name in head.names:
+        if name.lower() not in PATH_NAMES or name in (config.target, config.group, config.side, *config.ignore):
+            continue
+        cells = _first_cells(config, head, name)
+        promised = sum(_is_file(config.data, cell) or (name.lower() == "path" and _promises(cell)) for cell in cells)
+        if cells and 2 * promised >= len(cells):
+            return name, f"{promised} of its first {len(cells)} cells name picture files"
+    return None
+
+
+def scan_list(config: FinetuneConfig, column: str) -> tuple[Examples, list[Decision]]:
+    """Return the pictures that a CSV file lists, and what was decided on the way.
+
+    Paths are relative to the folder of the CSV file. A picture that is not there is skipped with its line.
+
+    Args:
+        config: target, task, label_separator, group, side and sample_weight are taken from it.
+        column: that holds the paths.
+
+    Raises:
+        DataError: the file cannot be read, a picture is listed with two labels, or a class has no picture.
+        ConfigError: the config contradicts itself.
+    """
+    target, decisions = _target(config, column)
+    roles = dict.fromkeys(name for name in (column, target, config.group, config.side) if name)
+    head = read_head(config.data, separator=config.separator, limits=table_limits(config))
+    for name in (*roles, *filter(None, [config.sample_weight])):
+        require_column(head, name)
+    used = {*roles, config.sample_weight}
+    others = [name for name in head.names if name and name not in used]
+    table = read_table(config.data, text=roles, ignore=others, **reading(config))
+    labels = read_labels(config, table, target)
+    rows, skipped, left_out = _usable_rows(table, column, labels, config)
+    examples = _examples(config, table, labels, rows)
+    _check_classes(table, labels, examples, skipped)
+    notes = [*table.notes, *labels.notes]
+    if others:
+        notes.append(f"columns that are not used: {', '.join(map(printable, others))}")
+    said = {"skipped": tuple(skipped), "left_out": tuple(left_out), "notes": tuple(notes), "findings": labels.findings}
+    return Examples(**examples, **said), [*decisions, *labels.decisions]
+
+
+def _target(config: FinetuneConfig, column: str) -> tuple[str, list[Decision]]:
+    if config.target is not None:
+        return config.target, []
+    head = read_head(config.data, separator=config.separator, limits=table_limits(config))
+    taken = (column, config.group, config.side, config.sample_weight, *config.ignore)
+    names = [name for name in head.names if name and name not in taken]
+    if not names:
+        raise DataError(
+            f"{printable(config.data)}: beside the paths in {column!r} a column is needed that says what each picture "
+            f"shows; the columns are {', '.join(map(repr, head.names))}."
+        )
+    named = next((name for name in names if name.lower() in _TARGET_NAMES), None)
+    return named or names[-1], [
+        Decision("target", named or names[-1], "its name says so" if named else "the last column")
+    ]
+
+
+def _usable_rows(
+    table: Table, column: str, labels: Labels, config: FinetuneConfig
+) -> tuple[list[_Row], list[Skipped], list[Skipped]]:
+    """Return the rows whose picture is there and labelled, once each; then what is skipped, and what is left out."""
+    cells, codes = table.columns[column].categories, table.columns[column].values.tolist()
+    paths = [os.path.normpath(cell.strip()) for cell in cells]
+    faults = [_fault(table.path, path) for path in paths]
+    rows, skipped, left_out = [], [], []
+    first: dict[str, int] = {}
+    for index, code in enumerate(codes):
+        line = f"line {table.lines[index]}"
+        if code < 0:
+            skipped.append(Skipped(line, "no path"))
+        elif faults[code]:
+            skipped.append(Skipped(paths[code], f"{line}: {faults[code]}"))
+        elif labels.values[index] is None:
+            skipped.append(Skipped(paths[code], f"{line}: no label in the column {labels.column!r}"))
+        elif paths[code] in first:
+            _refuse_contradiction(table, paths[code], (first[paths[code]], index), labels, config)
+            left_out.append(Skipped(paths[code], f"{line}: listed before in line {table.lines[first[paths[code]]]}"))
+        else:
+            first[paths[code]] = index
+            rows.append(_Row(index, paths[code]))
+    if not rows:
+        reasons = "; ".join(f"{item.file}: {item.reason}" for item in skipped[:_LISTED])
+        raise DataError(f"{printable(table.path)}: no picture can be used: {printable(reasons)}")
+    return rows, skipped, left_out
+
+
+def _examples(config: FinetuneConfig, table: Table, labels: Labels, rows: Sequence[_Row]) -> dict[str, object]:
+    """Return the fields of Examples that have an entry for each picture, and its names."""
+    kept = [row.index for row in rows]
+
+    def of(values: Sequence) -> tuple:
+        return tuple(values[index] for index in kept) if values is not None and len(values) else ()
+
+    root = os.path.abspath(table.path)
+    weights = weights_of(table, config.sample_weight)
+    return {
+        "root": root,
+        "folder": os.path.dirname(root),
+        "files": tuple(row.file for row in rows),
+        "labels": of(labels.values),
+        "class_names": labels.names,
+        "given_splits": of(sides_of(table, config.side)),
+        "groups": of(group_texts(table, config.group)),
+        "weights": of(weights.tolist() if weights is not None else ()),
+        "task": labels.task,
+    }
+
+
+def _check_classes(table: Table, labels: Labels, examples: dict, skipped: Sequence[Skipped]) -> None:
+    """Refuse names without a picture, and names that are only on sides from which nothing is learned."""
+    if labels.task == "regression":
+        return
+    used, trained = Counter(), set()
+    sides = examples["given_splits"] or ("train",) * len(examples["files"])
+    for label, side in zip(examples["labels"], sides, strict=True):
+        several = label if labels.task == "multi_label" else (label,)
+        used.update(several)
+        trained.update(several if side == "train" else ())
+    name = printable(table.path)
+    empty = [labels.names[label] for label in range(len(labels.names)) if not used[label]]
+    if empty:
+        reasons = "; ".join(f"{item.file}: {item.reason}" for item in skipped[:_LISTED])
+        raise DataError(
+            f"{name}: no usable picture is left of {_listed(empty)} ({printable(reasons)}). Mend or remove these rows."
+        )
+    unknown = [labels.names[label] for label in sorted(used.keys() - trained)]
+    if unknown:
+        raise DataError(
+            f"{name}: {_listed(unknown)} is only in validation or test, so it cannot be learned. Give some of its "
+            f"pictures to train, or take its rows out."
+        )
+
+
+def _refuse_contradiction(
+    table: Table, path: str, rows: tuple[int, int], labels: Labels, config: FinetuneConfig
+) -> None:
+    lines = " and ".join(str(table.lines[row]) for row in rows)
+    where = f"{printable(table.path)}: {printable(path)} is listed in lines {lines}"
+    if len({labels.values[row] for row in rows}) > 1:
+        said = " and ".join(repr(labels.shown(row)) for row in rows)
+        more = "" if labels.task == "multi_label" else " Several labels of one picture go into one cell: a|b."
+        raise DataError(f"{where} with the labels {said}; one picture has one. Remove a line.{more}")
+    for name in filter(None, (config.group, config.side, config.sample_weight)):
+        values = table.columns[name].values
+        if values[rows[0]] != values[rows[1]]:
+            raise DataError(f"{where} with two values in the column {name!r}. Remove a line.")
+
+
+def _fault(csv_path: str, path: str) -> str:
+    """Return why there is no picture at a path; empty where there is something, which is looked at later."""
+    if "://" in path or path.startswith(("http:/", "https:/")):
+        return "an address, not a file; fetch it first"
+    try:
+        os.stat(os.path.join(os.path.dirname(os.path.abspath(csv_path)), path))
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no such file"
+    except OSError:
+        pass  # the check of all pictures says why
+    return ""
+
+
+def _first_cells(config: FinetuneConfig, head: TableHead, name: str) -> list[str]:
+    chunk = next(iter(read_chunks(head, table_limits(config))), None)
+    if chunk is None:
+        return []
+    texts = chunk.column(head.names.index(name)).texts()[:_LOOKED_AT]
+    return [text.decode().strip() for text in texts if text.strip()]
+
+
+def _is_file(csv_path: str, cell: str) -> bool:
+    return _promises(cell, also="") and os.path.isfile(os.path.join(os.path.dirname(os.path.abspath(csv_path)), cell))
+
+
+def _promises(cell: str, also: str | None = None) -> bool:
+    suffix = os.path.splitext(cell)[1].lower()
+    return suffix in PICTURE_SUFFIXES or suffix == also
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return f"{', '.join(map(repr, names[:_LISTED]))}{more}"

@@ -1,0 +1,139 @@
+"""Answers of a run on pictures: for each picture, and how good they are where it is known what the pictures show."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finetune.answers import Prediction, answer
+from finetune.config import FinetuneConfig
+from finetune.data import load
+from finetune.data.batches import ahead
+from finetune.data.examples import Examples, printable
+from finetune.data.images import read_square
+from finetune.data.sources import is_table_file, require_pictures
+from finetune.data.table_head import read_head
+from finetune.data.table_source import table_limits
+from finetune.data.targets import picture_target
+from finetune.evaluation.evaluate import most_confused
+from finetune.evaluation.sides import full_metrics
+from finetune.progress import Reporter
+from finetune.transfer.trunk import forward
+from zoo.errors import DataError, ImageError
+from zoo.spec import Preprocessing
+
+# What the rows of a CSV file are dealt by; a file that is only judged may lack such columns.
+_ROLES = ("group", "side", "sample_weight")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that is asked.
+
+    Attributes:
+        config: of the run.
+        model: of the run.
+        task: that it learned.
+        names: of its outputs.
+        preprocessing: of its pictures.
+        fingerprint: of the data that it learned on.
+    """
+
+    config: FinetuneConfig
+    model: keras.Model
+    task: str
+    names: tuple[str, ...]
+    preprocessing: Preprocessing
+    fingerprint: str
+
+
+def predict(asked: Asked, paths: Sequence[str | Path], *, batch_size: int) -> Iterator[Prediction]:
+    """Yield an answer for each path, in order, holding no more than a few batches of pictures."""
+    limits = load.image_limits(asked.config)
+    batch_size = max(1, min(batch_size, len(paths)))
+
+    def read(path: str | Path) -> np.ndarray | ImageError:
+        try:
+            return read_square(Path(path), asked.preprocessing, limits)
+        except ImageError as error:
+            return error
+
+    pictures = ahead(read, paths, threads=load.num_threads(asked.config), most=2 * batch_size)
+    for first in range(0, len(paths), batch_size):
+        chunk = list(zip(paths[first : first + batch_size], pictures, strict=False))
+        good = [picture for _, picture in chunk if isinstance(picture, np.ndarray)]
+        answers = iter(next(forward(asked.model, [np.stack(good)], batch_size=batch_size)) if good else ())
+        for path, picture in chunk:
+            file = printable(str(path))
+            yield (
+                Prediction(file, error=str(picture))
+                if isinstance(picture, ImageError)
+                else answer(asked.task, asked.names, next(answers), file=file)
+            )
+
+
+def evaluate(asked: Asked, data: str | None, reporter: Reporter) -> dict[str, object]:
+    """Measure a run on pictures with labels, or on its own test side; see `Run.evaluate`."""
+    config = asked.config if _is_own(asked.config, data) else _config_for(asked, data)
+    config = config.model_copy(update={"drop_empty_classes": True})
+    inspection = load.check_examples(config, require_pictures(config), reporter)
+    indices, which = _judged(asked, inspection.examples, inspection.fingerprint == asked.fingerprint)
+    examples = _as_ours(inspection.examples, asked)
+    with reporter.track("evaluating", len(indices)) as advance:
+        outputs = []
+        batches = load.pictures(config, examples, indices, asked.preprocessing)
+        for output in forward(asked.model, batches, batch_size=config.batch_size):
+            outputs.append(output)
+            advance(len(output))
+    values = picture_target(examples).values[list(indices)]
+    metrics = full_metrics(asked.task, values, np.concatenate(outputs), asked.names)
+    if asked.task == "classification":
+        metrics["most_confused"] = most_confused(metrics["confusion_matrix"], asked.names)
+    return {"examples": which, **metrics}
+
+
+def _is_own(config: FinetuneConfig, data: str | None) -> bool:
+    return data is None or os.path.abspath(data) == config.data
+
+
+def _config_for(asked: Asked, data: str) -> FinetuneConfig:
+    """Return the run's config for reading other data."""
+    changes: dict[str, object] = {"data": data, "task": asked.task}
+    if is_table_file(data):
+        there = read_head(data, separator=asked.config.separator, limits=table_limits(asked.config)).names
+        changes |= {name: None for name in _ROLES if getattr(asked.config, name) not in there}
+    else:
+        changes |= dict.fromkeys((*_ROLES, "path", "target", "label_separator"))
+    return asked.config.model_copy(update=changes)
+
+
+def _judged(asked: Asked, examples: Examples, own: bool) -> tuple[Sequence[int], str]:
+    what = "file" if examples.folder else "folder"
+    if own:
+        return load.split_examples(asked.config, examples).test, "the run's own test side"
+    if "test" in examples.given_splits:
+        return [i for i, side in enumerate(examples.given_splits) if side == "test"], f"the {what}'s test side"
+    return range(len(examples)), f"all pictures of the {what}"
+
+
+def _as_ours(examples: Examples, asked: Asked) -> Examples:
+    """Return the examples with labels as the run numbers its classes."""
+    place = printable(examples.root)
+    if examples.task != asked.task:
+        raise DataError(f"{place}: the task there is {examples.task}; this run learned {asked.task}")
+    if asked.task == "regression":
+        return replace(examples, class_names=asked.names)
+    unknown = [name for name in examples.class_names if name not in asked.names]
+    if unknown:
+        raise DataError(
+            f"{place}: {', '.join(map(repr, unknown[:5]))} not among the classes of this run: {', '.join(asked.names)}"
+        )
+    ours = [asked.names.index(name) for name in examples.class_names]
+    if asked.task == "multi_label":
+        labels = tuple(tuple(ours[label] for label in several) for several in examples.labels)
+    else:
+        labels = tuple(ours[label] for label in examples.labels)
+    return replace(examples, labels=labels, class_names=asked.names)
