@@ -14,16 +14,20 @@ from finetune.data.examples import printable
 from finetune.data.listing import list_tree
 from zoo.errors import ConfigError, DataError, GraftError
 
+# Click leaves a paragraph as it is behind the character \b, which a raw docstring would not hold.
+_HELP = """Graft a new head on a pretrained model, train it on your data, and learn how good it is.
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+\b
+  finetune fit my_photos/                    train on a folder of class folders, or on a CSV file
+  finetune doctor my_photos/                 what is wrong with the data?
+  finetune predict runs/my_photos-1 a.jpg    ask the model that came out of it
+"""
+
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="keras-graft", prog_name="finetune")
 def cli() -> None:
-    r"""Graft a new head on a pretrained model, train it on your pictures, and learn how good it is.
-
-    \b
-      finetune fit my_photos/                    train on a folder of class folders
-      finetune predict runs/my_photos-1 a.jpg    ask the model that came out of it
-    """
+    """Graft a new head on a pretrained model, train it on your data, and learn how good it is."""
 
 
 _RUN = click.argument("run", type=click.Path(path_type=Path))

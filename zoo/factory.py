@@ -1,6 +1,7 @@
 """Models by name: the only caller of the families' builders and of the weights."""
 
 import importlib
+import math
 import re
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from zoo.preprocessing import normalize
 from zoo.sequential import arguments as checks
 from zoo.spec import Variant
 from zoo.weights import load
+from zoo.weights.assign import assign_weights
 from zoo.weights.keras_limits import KerasLimits
-from zoo.weights.load import Pretrained, assign_weights
+from zoo.weights.load import Pretrained
 from zoo.weights.sources import DEFAULT_CACHE_DIR
 from zoo.weights.weight_file import ReadLimits
 
@@ -167,8 +169,9 @@ def describe(name: str, input_shape: tuple[int, int, int] | None = None, *, num_
 def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
     """Return the last output of each stage, from "stem" to "top", in the order of the graph.
 
-    Works on what `create` and `backbone` give, out of runs too. Models of keras.applications have "stage1" to "stage5",
-    those of KerasHub, which tell no stages, none.
+    Works on what `create` and `backbone` give, out of runs too. Models of keras.applications have "stage1" to "stage5".
+    Of models whose layers tell no stages, as KerasHub's, "stage1" is the last feature map that leaves half of the
+    picture, "stage2" a quarter, and so on.
 
     Example:
         >>> model = backbone("efficientnet_lite0", input_shape=(64, 64, 3), weights=None)
@@ -185,7 +188,17 @@ def stage_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
         stage = layer.name.partition("_")[0]
         if stage in ("stem", "top") or stage.startswith("stage"):
             stages[stage] = layer.output
-    return stages
+    return stages or _halvings(model)
+
+
+def _halvings(model: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Return the last feature map of each size, named by how often the picture was halved until then."""
+    stages = {}
+    for layer in model.layers:
+        shape = getattr(layer.output, "shape", ())
+        if len(shape) == 4 and None not in shape[1:3] and 0 < shape[1] < model.input_shape[1]:
+            stages[f"stage{round(math.log2(model.input_shape[1] / shape[1]))}"] = layer.output
+    return {name: stages[name] for name in sorted(stages) if name != "stage0"}
 
 
 def _model_name(variant: Variant) -> str:

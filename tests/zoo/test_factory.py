@@ -190,3 +190,15 @@ def test_small_stem_has_no_pretrained_weights():
     """Asking for both is refused with the reason."""
     with pytest.raises(ConfigError, match="small.*no pretrained weights"):
         zoo.create("efficientnet_lite0", stem="small")
+
+
+def test_models_that_tell_no_stages_have_one_a_halving():
+    """Where layers are not named by stage, the last map of each size ends one."""
+    x = inputs = keras.Input((32, 32, 3))
+    for block in range(3):
+        x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(x)
+        x = keras.layers.ReLU(name=f"end{block}")(x)
+    model = keras.Model(inputs, x)
+    stages = stage_outputs(model)
+    assert {name: tensor.shape[1] for name, tensor in stages.items()} == {"stage1": 16, "stage2": 8, "stage3": 4}
+    assert stages["stage2"] is model.get_layer("end1").output

@@ -69,3 +69,12 @@ def convert(state: Mapping[str, np.ndarray], naming: Naming, arguments: Mapping[
             elif required or array is not None:
                 missing.append(theirs)
     return Conversion(arrays, tuple(missing), tuple(left))
+
+
+def listings(faults: tuple[tuple[str, list[str] | tuple[str, ...]], ...], most: int = 5) -> str:
+    """Return faults with their count and the first names."""
+    parts = []
+    for title, names in faults:
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        parts += [f"{len(names)} {title} ({', '.join(names[:most])}{more})"] if names else []
+    return "; ".join(parts)

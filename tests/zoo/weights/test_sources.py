@@ -181,7 +181,7 @@ def test_import_of_another_model_is_refused(other_weights, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("model", "tags"), [("resnet18", "resnet18.torchvision_v1"), ("resnet200", "it has none")])
+@pytest.mark.parametrize(("model", "tags"), [("resnet18", "resnet18.torchvision_v1"), ("resnet200", "resnet200.timm")])
 def test_import_under_a_model_names_its_tags(model, tags, tmp_path):
     """A model's name in the place of a tag is answered with the model's own tags."""
     with pytest.raises(ConfigError, match=f"{model}' is a model and no tag of weights; .*{tags}"):

@@ -11,7 +11,7 @@ Reported accuracy: torchvision's first weights, trained by one plain recipe, cen
 from types import MappingProxyType
 
 from zoo.families.torchvision import torchvision_preprocessing, torchvision_weights
-from zoo.spec import Variant
+from zoo.spec import Variant, Weights
 
 _FILTERS = (64, 128, 256, 512)
 
@@ -41,6 +41,11 @@ _FILES = {
 }
 
 
+def _own(name: str) -> Weights:
+    """Return the row of a model whose weights nobody serves for it: a file of the user's with timm's names."""
+    return Weights(f"{name}.timm", "", "that of the file", 1000, torchvision_preprocessing())
+
+
 VARIANTS = tuple(
     Variant(
         name=name,
@@ -51,7 +56,7 @@ VARIANTS = tuple(
             {"block": block, "depths": depths, "filters": _FILTERS, "groups": groups, "group_width": group_width}
         ),
         dropout=0.0,
-        weights=tuple(torchvision_weights(name, *file) for file in _FILES.get(name, ())),
+        weights=tuple(torchvision_weights(name, *file) for file in _FILES.get(name, ())) or (_own(name),),
         reported_top1=top1,
     )
     for name, block, depths, groups, group_width, top1, parameters in _ROWS
