@@ -78,6 +78,8 @@ class FinetuneConfig(BaseModel):
         drop_empty_classes: leave classes without pictures out instead of refusing them.
         strict: make warnings about the data fatal.
         max_image_pixels: larger pictures are left out, judged by their header before anything is decoded.
+        datasets_dir: folder that holds data sets for `keras:NAME` and `tfds:NAME`; None looks where their libraries do.
+        max_array_bytes: of arrays, unpacked: of a .npz file, a data set by name, or a data set of Python's.
         max_columns: of a CSV file.
         max_row_bytes: of one row of a CSV file, with the line ends in quoted cells.
         max_cell_characters: of one cell of a CSV file.
@@ -133,6 +135,8 @@ class FinetuneConfig(BaseModel):
     drop_empty_classes: bool = False
     strict: bool = False
     max_image_pixels: int = Field(89_000_000, ge=1, le=178_000_000)
+    datasets_dir: str | None = None
+    max_array_bytes: int = Field(4_000_000_000, ge=1)
     max_columns: int = Field(10_000, ge=1)
     max_row_bytes: int = Field(4_000_000, ge=1)
     max_cell_characters: int = Field(131_072, ge=1)

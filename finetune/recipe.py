@@ -1,5 +1,6 @@
 """THE recipe: from a config to a finished run directory, read top to bottom."""
 
+import re
 import resource
 import sys
 import time
@@ -12,7 +13,9 @@ import numpy as np
 
 from finetune import decide
 from finetune.config import FinetuneConfig, make_config
+from finetune.data.arrays import OBJECTS
 from finetune.data.findings import refuse_errors
+from finetune.data.given import Given, as_given
 from finetune.data.split import SPLITS
 from finetune.data.targets import Target
 from finetune.environment import environment
@@ -32,17 +35,20 @@ from zoo.weights.sources import file_sha256
 
 
 def fit(
-    data: str | Path,
+    data: object,
+    y: object = None,
     *,
     run_dir: str | Path | None = None,
     overwrite: bool = False,
     verbose: int = 1,
     **settings: object,
 ) -> Run:
-    """Fine-tune a model on a folder of pictures.
+    """Fine-tune a model on pictures, a table or a series.
 
     Args:
-        data: folder of class folders, or of train/validation/test folders that hold class folders.
+        data: what README calls DATA, such as a folder of class folders or a CSV file; or objects: an array of pictures
+            or rows beside `y`, a pair (x, y), a DataFrame, a `tf.data.Dataset` or a `keras.utils.PyDataset`.
+        y: targets, where `data` is an array.
         run_dir: directory for everything the run leaves; by default the next free `runs/<data>-<n>`.
         overwrite: replace the run that is in `run_dir`.
         verbose: 0 is silent, 1 draws progress bars, 2 prints a line for each epoch.
@@ -62,21 +68,25 @@ def fit(
         >>> run.metrics["test"]["accuracy"]  # doctest: +SKIP
         0.84
     """
-    config = make_config({"data": data, "run_dir": run_dir} | settings)
-    return run_recipe(config, overwrite=overwrite, reporter=Reporter(verbose))
+    if y is None and isinstance(data, str | Path):
+        config, given = make_config({"data": data, "run_dir": run_dir} | settings), None
+    else:
+        config = make_config({"data": OBJECTS, "run_dir": run_dir} | settings)
+        given = as_given(data, y, max_bytes=config.max_array_bytes)
+    return run_recipe(config, overwrite=overwrite, reporter=Reporter(verbose), given=given)
 
 
-def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -> Run:
+def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter, given: Given | None = None) -> Run:
     """Carry out one run: check, split, features, head, join, evaluate, report. Errors are those of `fit`."""
     seconds: dict[str, float] = {}
     if config.data is None:
         raise ConfigError("data is missing: name a folder of class folders, or a CSV file")
     with _timed("read", seconds):
-        kind, source, decisions = open_source(config)
+        kind, source, decisions = open_source(config, given)
     config = config.model_copy(update={decision.what: decision.value for decision in decisions})
     config, settled = kind.resolve(config, source)
     decisions = [*decisions, *settled]
-    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), Path(source.root).stem)
+    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), _stem(source.root))
     if path.absolute().is_relative_to(source.root):
         raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
 
@@ -150,6 +160,13 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter) -
         write_report(run_dir)
         run_dir.finish()
     return Run(run_dir.path)
+
+
+def _stem(root: str) -> str:
+    """Return what a run on some data is called: the file's name, or that of a data set without its signs."""
+    if root.startswith("/"):
+        return Path(root).stem
+    return re.sub(r"[^\w.-]+", "-", root.partition(":")[2], flags=re.ASCII).strip("-") or "data"
 
 
 def _say_plan(

@@ -6,9 +6,12 @@ from functools import cached_property
 from pathlib import Path
 
 import keras
+import numpy as np
+import pandas as pd
 
 from finetune.answers import Prediction
 from finetune.config import FinetuneConfig, make_config
+from finetune.data.given import Given, as_given
 from finetune.kinds import picture_answers, series_answers, table_answers
 from finetune.progress import Reporter
 from finetune.report.write import write_report
@@ -70,11 +73,14 @@ class Run:
         """
         return load_run_model(RunDir(self.path).model_path, self._card)
 
-    def predict(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> list[Prediction]:
+    def predict(
+        self, paths: Sequence[str | Path] | np.ndarray | pd.DataFrame, *, batch_size: int = 32
+    ) -> list[Prediction]:
         """Answer for each file, in order; a picture that cannot be read gets an error instead of an answer.
 
         Args:
-            paths: picture files; for a run on a table or a series CSV files.
+            paths: picture files, or an array of pictures; for a run on a table or a series CSV files; for a table also
+                .npz files, an array of rows or a DataFrame.
             batch_size: pictures a step.
 
         Returns:
@@ -85,24 +91,28 @@ class Run:
         """
         return list(self.iterate(paths, batch_size=batch_size))
 
-    def iterate(self, paths: Sequence[str | Path], *, batch_size: int = 32) -> Iterator[Prediction]:
+    def iterate(
+        self, paths: Sequence[str | Path] | np.ndarray | pd.DataFrame, *, batch_size: int = 32
+    ) -> Iterator[Prediction]:
         """Yield what `predict` returns as it comes, holding no more than a few batches of pictures."""
         if self._kind == "series":
             for path in paths:
                 yield from series_answers.predict(self.config, self.model, self._described, str(path))
             return
         if self._kind == "table":
-            for path in paths:
-                yield from table_answers.predict(self.config, self.model, self._columns, self._target, str(path))
+            for source in [paths] if isinstance(paths, np.ndarray | pd.DataFrame) else paths:
+                rows = self._given(source)
+                yield from table_answers.predict(self.config, self.model, self._columns, self._target, rows)
             return
         yield from picture_answers.predict(self._asked, paths, batch_size=batch_size)
 
-    def evaluate(self, data: str | Path | None = None, *, verbose: int = 0) -> dict[str, object]:
+    def evaluate(self, data: object = None, *, verbose: int = 0) -> dict[str, object]:
         """Measure the model on other data of the kind that it learned on.
 
         Args:
-            data: folder or CSV file whose class names are among the run's. Data with a test side are judged by that
-                side alone; the data that the run learned on, and None, by the run's own test side.
+            data: anything that `finetune.fit` takes, with class names among the run's; arrays as a pair (x, y). Data
+                with a test side are judged by that side alone; the data that the run learned on, and None, by the
+                run's own test side.
             verbose: 1 draws a progress bar.
 
         Returns:
@@ -114,11 +124,12 @@ class Run:
         """
         reporter, config = Reporter(verbose), self.config
         fingerprint = RunDir(self.path).read_json("data")["fingerprint"]
+        data = None if data is None else self._given(data)
         if self._kind == "series":
             return series_answers.evaluate(config, self.model, self._described, fingerprint, data)
         if self._kind == "table":
             return table_answers.evaluate(config, self.model, self._columns, self._target, fingerprint, data)
-        return picture_answers.evaluate(self._asked, None if data is None else str(data), reporter)
+        return picture_answers.evaluate(self._asked, data, reporter)
 
     def write_report(self) -> Path:
         """Make report.html again from the run's files, and return its path."""
@@ -132,6 +143,10 @@ class Run:
     @cached_property
     def _described(self) -> dict:
         return RunDir(self.path).read_json("model")
+
+    def _given(self, data: object) -> str | Given:
+        """Return a path or name as text, and anything else in the form in which it is read further."""
+        return as_given(data, max_bytes=self.config.max_array_bytes) if not isinstance(data, str | Path) else str(data)
 
     @property
     def _kind(self) -> str:

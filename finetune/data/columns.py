@@ -60,6 +60,7 @@ class Table:
         decimal: sign between whole and fraction.
         left_out: columns that were not kept.
         notes: statements on how the file was read, for the report.
+        sha256: of what the table was made from, where that is no file.
     """
 
     path: str
@@ -69,6 +70,7 @@ class Table:
     decimal: str
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    sha256: str = ""
 
     @property
     def num_rows(self) -> int:

@@ -135,7 +135,7 @@ def read_series(config: FinetuneConfig, table: Table, target: str, time: str | N
             f"{windows.horizon}; choose a shorter window, or bring more rows"
         )
     series = Series(
-        root=os.path.abspath(table.path),
+        root=table.path if table.sha256 else os.path.abspath(table.path),
         values=values,
         names=tuple(features),
         target=_target(table, target, task, windows),
@@ -143,7 +143,7 @@ def read_series(config: FinetuneConfig, table: Table, target: str, time: str | N
         windows=windows,
         moments=_moments(table, time),
         period=period,
-        file_sha256=file_digest(Path(table.path)),
+        file_sha256=table.sha256 or file_digest(Path(table.path)),
         findings=tuple(findings),
         left_out=tuple(Skipped(item.column, item.reason) for item in table.left_out),
         notes=table.notes,

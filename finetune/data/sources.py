@@ -1,9 +1,22 @@
-"""Where pictures come from: one string, or objects of Python, become Examples."""
+"""Where data come from: one string, or objects of Python, become pictures, rows, or arrays of either."""
+
+import numpy as np
+import pandas as pd
 
 from finetune.config import FinetuneConfig
-from finetune.data.examples import Examples
+from finetune.data import table_source
+from finetune.data.array_pictures import array_examples
+from finetune.data.array_table import array_table, input_columns
+from finetune.data.arrays import OBJECTS, Arrays, check_parts, kind_of
+from finetune.data.columns import Table
+from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
+from finetune.data.frame_table import columns_of, frame_table
+from finetune.data.given import NAME, Given
+from finetune.data.keras_sets import PREFIX as KERAS
+from finetune.data.keras_sets import keras_arrays
 from finetune.data.listed_pictures import path_column, scan_list
+from finetune.data.npz_file import npz_arrays
 from finetune.decide import Decision
 from zoo.errors import ConfigError, DataError
 
@@ -15,13 +28,51 @@ def is_table_file(data: str) -> bool:
     return data.lower().endswith(TABLE_SUFFIXES)
 
 
-def find_pictures(config: FinetuneConfig) -> tuple[Examples, list[Decision]] | None:
-    """Return the pictures that the data of a config are and what was decided, or None where they are a table.
+def is_arrays(data: str | Given) -> bool:
+    """Whether data are arrays by their name or type."""
+    if isinstance(data, str):
+        return data.startswith(KERAS) or data.lower().endswith(".npz")
+    return isinstance(data, Arrays)
+
+
+def open_arrays(config: FinetuneConfig, given: Given | None = None) -> Arrays | None:
+    """Return the arrays that the data are, or None where they are none.
+
+    Raises:
+        DataError: they are not at hand, damaged, or do not go together.
+    """
+    data, limit = config.data, config.max_array_bytes
+    if isinstance(given, Arrays):
+        arrays = given
+    elif given is not None:
+        return None
+    elif data.startswith(KERAS):
+        arrays = keras_arrays(config)
+    elif data.startswith(OBJECTS):
+        raise DataError(
+            f"{data} were objects of a Python program, which only that program has: give them again, as in "
+            f"finetune.fit(x, y=y) or run.evaluate((x, y))"
+        )
+    elif data.lower().endswith(".npz"):
+        arrays = npz_arrays(data, max_bytes=limit)
+    else:
+        return None
+    check_parts(arrays)
+    return arrays
+
+
+def find_pictures(config: FinetuneConfig, given: Given | None = None) -> tuple[Examples, list[Decision]] | None:
+    """Return the pictures that the data are and what was decided, or None where they are something else.
 
     Raises:
         DataError: the data cannot be read.
         ConfigError: a setting does not go with them.
     """
+    if isinstance(given, pd.DataFrame):
+        return None
+    arrays = open_arrays(config, given)
+    if arrays is not None:
+        return array_examples(config, arrays) if kind_of(arrays) == "pictures" else None
     if not is_table_file(config.data):
         return _folder(config), []
     found = path_column(config)
@@ -32,16 +83,58 @@ def find_pictures(config: FinetuneConfig) -> tuple[Examples, list[Decision]] | N
     return examples, [Decision("path", column, why), *decisions] if why else decisions
 
 
-def require_pictures(config: FinetuneConfig) -> Examples:
-    """Return the pictures that the data of a config are.
+def require_pictures(config: FinetuneConfig, given: Given | None = None) -> Examples:
+    """Return the pictures that the data are.
 
     Raises:
         DataError: they are none, or cannot be read.
     """
-    found = find_pictures(config)
+    found = find_pictures(config, given)
     if found is None:
-        raise DataError(f"{config.data}: no column of this CSV file lists pictures; name it with --set path=COLUMN")
+        raise DataError(f"{config.data}: no pictures are found there; in a CSV file name them with --set path=COLUMN")
     return found[0]
+
+
+def input_table(config: FinetuneConfig, source: str | Given) -> Table | None:
+    """Return the rows that a source other than a CSV file holds, without their target; None for a CSV file.
+
+    Raises:
+        DataError: the source holds no rows.
+    """
+    if isinstance(source, pd.DataFrame):
+        plain = config.model_copy(update={"numeric": (), "categorical": ()})
+        return columns_of(plain, source)
+    arrays = open_arrays(
+        config.model_copy(update={"data": source if isinstance(source, str) else NAME}), _given(source)
+    )
+    if arrays is None:
+        return None
+    return Table(arrays.root, input_columns(arrays), np.arange(len(arrays)), ",", ".", sha256=arrays.root)
+
+
+def _given(source: str | Given) -> Given | None:
+    return None if isinstance(source, str) else source
+
+
+def read_table_of(config: FinetuneConfig, given: Given | None = None) -> tuple[Table, str, str]:
+    """Return the table that the data are, the name of its target, and why that is the target.
+
+    Raises:
+        DataError: the data are no table.
+        ConfigError: a setting does not go with them.
+    """
+    if isinstance(given, pd.DataFrame):
+        return frame_table(config, given)
+    arrays = open_arrays(config, given)
+    if arrays is None:
+        if not is_table_file(config.data):
+            raise DataError(
+                f"{printable(config.data)}: expected is a table, in a CSV file or as arrays x and y of rows"
+            )
+        return table_source.read(config)
+    if kind_of(arrays) != "table":
+        raise DataError(f"{arrays.root}: inputs of shape {arrays.parts[0].x.shape}; expected are rows (n, features)")
+    return array_table(config, arrays)
 
 
 def _folder(config: FinetuneConfig) -> Examples:

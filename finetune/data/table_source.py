@@ -91,11 +91,11 @@ def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:
     left = [Skipped(item.column, item.reason) for item in kept.left_out if item.column not in roles]
     gone = sorted({row for f in findings if f.leaves_out and not f.columns for row in f.rows})
     return Rows(
-        root=os.path.abspath(table.path),
+        root=table.path if table.sha256 else os.path.abspath(table.path),
         columns=columns,
         target=_target(kept, target, task),
         lines=kept.lines,
-        file_sha256=file_digest(Path(table.path)),
+        file_sha256=table.sha256 or file_digest(Path(table.path)),
         given_splits=sides_of(kept, config.side),
         groups=group_texts(kept, config.group),
         weights=weights_of(kept, config.sample_weight),

@@ -3,10 +3,12 @@
 from types import ModuleType
 
 from finetune.config import FinetuneConfig
-from finetune.data import series_source, table_source
+from finetune.data import series_source
+from finetune.data.array_table import SIDE, has_sides, task_of_arrays
 from finetune.data.columns import Table
+from finetune.data.given import Given
 from finetune.data.rows import Rows
-from finetune.data.sources import find_pictures
+from finetune.data.sources import find_pictures, read_table_of
 from finetune.decide import Decision
 from finetune.kinds import pictures, scratch, series, table
 from zoo.errors import ConfigError
@@ -14,20 +16,26 @@ from zoo.errors import ConfigError
 Source = object
 
 
-def open_source(config: FinetuneConfig) -> tuple[ModuleType, Source, list[Decision]]:
+def open_source(config: FinetuneConfig, given: Given | None = None) -> tuple[ModuleType, Source, list[Decision]]:
     """Return the module for the data, what it read of them, and what was decided on the way.
+
+    Args:
+        config: as the user gave it.
+        given: objects of Python, where they are the data.
 
     Raises:
         DataError: the data cannot be read.
         ConfigError: a setting does not go with them.
     """
-    found = find_pictures(config)
+    found = find_pictures(config, given)
     if found:
         own = config.method == "scratch" or config.model == scratch.CNN
         return (scratch if own else pictures), *found
     _refuse_labels(config)
-    read, target, why = table_source.read(config)
+    read, target, why = read_table_of(config, given)
     decisions = [Decision("target", target, why)] if why else []
+    if has_sides(read):
+        return table, *_open_arrays(config, read, target)
     time = series_source.time_column(config, read, target)
     if series_source.is_series(config, time):
         return series, *_open_series(config, read, target, time, decisions)
@@ -35,6 +43,14 @@ def open_source(config: FinetuneConfig) -> tuple[ModuleType, Source, list[Decisi
     if config.task == "auto":
         decisions.append(Decision("task", rows.target.task, _why_task(rows)))
     return table, rows, decisions
+
+
+def _open_arrays(config: FinetuneConfig, read: Table, target: str) -> tuple[Source, list[Decision]]:
+    task, why = task_of_arrays(read, target)
+    decisions = [Decision("side", SIDE, "which array a row is in")]
+    if config.task == "auto":
+        decisions.append(Decision("task", task, why))
+    return table.scan(config.model_copy(update={"side": SIDE, "task": task}), read, target), decisions
 
 
 def _refuse_labels(config: FinetuneConfig) -> None:

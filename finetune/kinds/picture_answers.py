@@ -13,6 +13,8 @@ from finetune.config import FinetuneConfig
 from finetune.data import load
 from finetune.data.batches import ahead
 from finetune.data.examples import Examples, printable
+from finetune.data.given import NAME as ARRAYS
+from finetune.data.given import Given
 from finetune.data.images import read_square
 from finetune.data.sources import is_table_file, require_pictures
 from finetune.data.table_head import read_head
@@ -50,14 +52,14 @@ class Asked:
     fingerprint: str
 
 
-def predict(asked: Asked, paths: Sequence[str | Path], *, batch_size: int) -> Iterator[Prediction]:
+def predict(asked: Asked, paths: Sequence[str | Path | np.ndarray], *, batch_size: int) -> Iterator[Prediction]:
     """Yield an answer for each path, in order, holding no more than a few batches of pictures."""
     limits = load.image_limits(asked.config)
     batch_size = max(1, min(batch_size, len(paths)))
 
-    def read(path: str | Path) -> np.ndarray | ImageError:
+    def read(path: str | Path | np.ndarray) -> np.ndarray | ImageError:
         try:
-            return read_square(Path(path), asked.preprocessing, limits)
+            return read_square(path if isinstance(path, np.ndarray) else Path(path), asked.preprocessing, limits)
         except ImageError as error:
             return error
 
@@ -66,8 +68,8 @@ def predict(asked: Asked, paths: Sequence[str | Path], *, batch_size: int) -> It
         chunk = list(zip(paths[first : first + batch_size], pictures, strict=False))
         good = [picture for _, picture in chunk if isinstance(picture, np.ndarray)]
         answers = iter(next(forward(asked.model, [np.stack(good)], batch_size=batch_size)) if good else ())
-        for path, picture in chunk:
-            file = printable(str(path))
+        for index, (path, picture) in enumerate(chunk, first):
+            file = f"x[{index}]" if isinstance(path, np.ndarray) else printable(str(path))
             yield (
                 Prediction(file, error=str(picture))
                 if isinstance(picture, ImageError)
@@ -75,11 +77,12 @@ def predict(asked: Asked, paths: Sequence[str | Path], *, batch_size: int) -> It
             )
 
 
-def evaluate(asked: Asked, data: str | None, reporter: Reporter) -> dict[str, object]:
+def evaluate(asked: Asked, data: str | Given | None, reporter: Reporter) -> dict[str, object]:
     """Measure a run on pictures with labels, or on its own test side; see `Run.evaluate`."""
-    config = asked.config if _is_own(asked.config, data) else _config_for(asked, data)
+    given = None if data is None or isinstance(data, str) else data
+    config = asked.config if data is None or _is_own(asked.config, data) else _config_for(asked, data)
     config = config.model_copy(update={"drop_empty_classes": True})
-    inspection = load.check_examples(config, require_pictures(config), reporter)
+    inspection = load.check_examples(config, require_pictures(config, given), reporter)
     indices, which = _judged(asked, inspection.examples, inspection.fingerprint == asked.fingerprint)
     examples = _as_ours(inspection.examples, asked)
     with reporter.track("evaluating", len(indices)) as advance:
@@ -95,14 +98,14 @@ def evaluate(asked: Asked, data: str | None, reporter: Reporter) -> dict[str, ob
     return {"examples": which, **metrics}
 
 
-def _is_own(config: FinetuneConfig, data: str | None) -> bool:
-    return data is None or os.path.abspath(data) == config.data
+def _is_own(config: FinetuneConfig, data: str | Given) -> bool:
+    return isinstance(data, str) and config.data in (data, os.path.abspath(data))
 
 
-def _config_for(asked: Asked, data: str) -> FinetuneConfig:
+def _config_for(asked: Asked, data: str | Given) -> FinetuneConfig:
     """Return the run's config for reading other data."""
-    changes: dict[str, object] = {"data": data, "task": asked.task}
-    if is_table_file(data):
+    changes: dict[str, object] = {"data": data if isinstance(data, str) else ARRAYS, "task": asked.task}
+    if isinstance(data, str) and is_table_file(data):
         there = read_head(data, separator=asked.config.separator, limits=table_limits(asked.config)).names
         changes |= {name: None for name in _ROLES if getattr(asked.config, name) not in there}
     else:
@@ -111,7 +114,7 @@ def _config_for(asked: Asked, data: str) -> FinetuneConfig:
 
 
 def _judged(asked: Asked, examples: Examples, own: bool) -> tuple[Sequence[int], str]:
-    what = "file" if examples.folder else "folder"
+    what = "data set" if examples.pixels is not None else "file" if examples.folder else "folder"
     if own:
         return load.split_examples(asked.config, examples).test, "the run's own test side"
     if "test" in examples.given_splits:

@@ -9,9 +9,12 @@ import numpy as np
 from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig
 from finetune.data import table_source
+from finetune.data.array_table import SIDE
 from finetune.data.columns import Column, Table, require_column
 from finetune.data.examples import printable
+from finetune.data.given import Given
 from finetune.data.rows import Rows, column_values
+from finetune.data.sources import input_table, is_arrays, read_table_of
 from finetune.data.split import split
 from finetune.data.table_reading import read_table
 from finetune.data.targets import Target
@@ -27,16 +30,16 @@ def predict(
     model: keras.Model,
     columns: Sequence[InputColumn],
     target: tuple[str, Sequence[str]],
-    path: str,
+    path: str | Given,
 ) -> list[Prediction]:
-    """Return the answer for each row of a CSV file.
+    """Return the answer for each row of a CSV file, a .npz file, or objects of Python.
 
     Args:
         config: of the run; separator and decimal sign are taken from it.
         model: of the run.
         columns: that the model takes; others of the file are not looked at.
         target: task and names of the outputs.
-        path: CSV file with those columns.
+        path: file with those columns, a DataFrame, or an array of rows.
 
     Raises:
         DataError: the file cannot be read, lacks a column, or has a blank where the run refuses them.
@@ -44,9 +47,9 @@ def predict(
     table = _read(config, columns, path)
     outputs = outputs_of(model, table.columns, columns)
     task, names = target
-    file = printable(path)
+    file, word = printable(table.path), "row" if table.sha256 else "line"
     return [
-        answer(task, tuple(names), output, file=file, row=f"line {line}")
+        answer(task, tuple(names), output, file=file, row=f"{word} {line}")
         for output, line in zip(outputs, table.lines.tolist(), strict=True)
     ]
 
@@ -57,10 +60,12 @@ def evaluate(
     columns: Sequence[InputColumn],
     target: tuple[str, Sequence[str]],
     fingerprint: str,
-    data: str | None,
+    data: str | Given | None,
 ) -> dict[str, object]:
     """Measure a run on a CSV file that has the target, or on its own test rows; see `Run.evaluate`."""
-    table, name, _ = table_source.read(config.model_copy(update={"data": str(data or config.data)}))
+    given = None if data is None or isinstance(data, str) else data
+    config = config if data is None else _config_for(config, data)
+    table, name, _ = read_table_of(config, given)
     rows = table_source.read_rows(config.model_copy(update={"task": target[0]}), table, name)
     for column in columns:
         require_column(table, column.name)
@@ -74,6 +79,16 @@ def evaluate(
     return {"examples": which, **full_metrics(target[0], values, outputs, tuple(target[1]))}
 
 
+def _config_for(config: FinetuneConfig, data: str | Given) -> FinetuneConfig:
+    """Return the run's config for reading other data."""
+    changes: dict[str, object] = {"data": data} if isinstance(data, str) else {}
+    if config.side == SIDE and not is_arrays(data):
+        changes["side"] = None
+    if is_arrays(data):
+        changes |= {"target": None, "group": None, "sample_weight": None}
+    return config.model_copy(update=changes)
+
+
 def outputs_of(model: keras.Model, table: dict[str, Column], columns: Sequence[InputColumn]) -> np.ndarray:
     """Return the model's outputs (rows, outputs) for the columns of a table."""
     values = column_values({column.name: _as_kind(table[column.name], column) for column in columns})
@@ -85,19 +100,22 @@ def outputs_of(model: keras.Model, table: dict[str, Column], columns: Sequence[I
     return np.concatenate(parts)
 
 
-def _read(config: FinetuneConfig, columns: Sequence[InputColumn], path: str) -> Table:
-    table = read_table(
-        path,
-        numeric=[column.name for column in columns if column.kind == "numeric"],
-        categorical=[column.name for column in columns if column.kind == "categorical"],
-        **table_source.reading(config),
-    )
+def _read(config: FinetuneConfig, columns: Sequence[InputColumn], path: str | Given) -> Table:
+    table = input_table(config, path)
+    if table is None:
+        table = read_table(
+            path,
+            numeric=[column.name for column in columns if column.kind == "numeric"],
+            categorical=[column.name for column in columns if column.kind == "categorical"],
+            **table_source.reading(config),
+        )
     for column in columns:
+        require_column(table, column.name)
         blank = np.flatnonzero(table.columns[column.name].blank) if column.kind == "numeric" else ()
         if len(blank) and column.filler is None:
             raise DataError(
-                f"{printable(path)} line {table.lines[blank[0]]}: the column {column.name!r} is blank, and this run "
-                f"refuses blank numbers; fill it in, or train with --set missing=median"
+                f"{printable(table.path)} line {table.lines[blank[0]]}: the column {column.name!r} is blank, and this "
+                f"run refuses blank numbers; fill it in, or train with --set missing=median"
             )
     return table
 

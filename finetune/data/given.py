@@ -1,0 +1,107 @@
+"""Objects of Python as data: arrays, DataFrames, and data sets of TensorFlow and Keras, which are read once."""
+
+from collections.abc import Iterable, Iterator
+
+import keras
+import numpy as np
+import pandas as pd
+
+from finetune.data.arrays import OBJECTS, Arrays, Part
+from zoo.errors import ConfigError, DataError
+
+# What a config calls them.
+NAME = f"{OBJECTS}arrays"
+Given = Arrays | pd.DataFrame
+_ACCEPTED = (
+    "a path or name, a DataFrame, an array x beside y, a pair (x, y), a tf.data.Dataset or a keras.utils.PyDataset"
+)
+
+
+def as_given(data: object, y: object = None, *, max_bytes: int) -> Given:
+    """Return objects of Python in one of two forms: arrays with their targets, or a DataFrame.
+
+    Args:
+        data: a DataFrame; inputs beside `y`; a pair (x, y); or a `tf.data.Dataset` or `keras.utils.PyDataset` of such
+            pairs, which must end, and give the same order each time where a run is to know its own data again.
+        y: targets, where they do not come with `data`; None leaves them out.
+        max_bytes: that are read from a data set.
+
+    Raises:
+        DataError: the objects are no data, or do not end.
+        ConfigError: they contradict each other.
+    """
+    if y is not None and (isinstance(data, str | pd.DataFrame | keras.utils.PyDataset) or _is_tf_dataset(data)):
+        raise ConfigError(f"y goes with an array x; a {type(data).__name__} has its own targets")
+    if isinstance(data, pd.DataFrame | Arrays):
+        return data
+    notes: tuple[str, ...] = ()
+    if isinstance(data, keras.utils.PyDataset) or _is_tf_dataset(data):
+        batches = _tf_batches(data) if _is_tf_dataset(data) else _py_batches(data)
+        data, y = _joined(batches, max_bytes)
+        notes = ("read once, in the order in which the examples came",)
+    elif y is None and isinstance(data, tuple | list) and len(data) == 2 and not np.isscalar(data[0]):
+        data, y = data
+    x, y = _array("x", data), None if y is None else _array("y", y)
+    return Arrays(NAME, (Part("x", "", x, y),), notes=notes)
+
+
+def _array(name: str, values: object) -> np.ndarray:
+    if isinstance(values, pd.Series):
+        values = values.to_numpy()
+    try:
+        # tensors of every backend, which need not lie in main memory
+        array = keras.ops.convert_to_numpy(values) if keras.ops.is_tensor(values) else np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name} is no array: {error}; accepted is {_ACCEPTED}") from error
+    if array.dtype == object and array.size and all(isinstance(value, str) for value in array.ravel()):
+        array = array.astype(str)
+    if array.ndim < 1 or array.dtype.kind not in "biufUS":
+        raise DataError(f"{name} is a {type(values).__name__}; accepted is {_ACCEPTED}")
+    return array
+
+
+def _is_tf_dataset(data: object) -> bool:
+    # without an import, for there are backends that need no TensorFlow
+    return type(data).__module__.startswith("tensorflow.") and hasattr(data, "element_spec")
+
+
+def _py_batches(data: keras.utils.PyDataset) -> Iterator[tuple]:
+    count = data.num_batches
+    if count is None:
+        raise DataError("the PyDataset has no end (num_batches is None); one with a length is expected")
+    return (data[index] for index in range(count))
+
+
+def _tf_batches(data: object) -> Iterator[tuple]:
+    if int(data.cardinality()) == -1:
+        raise DataError("the tf.data.Dataset has no end; take a part of it with .take(n)")
+    spec = data.element_spec
+    if not isinstance(spec, tuple) or len(spec) < 2 or not all(hasattr(one, "shape") for one in spec[:2]):
+        raise DataError(f"the tf.data.Dataset gives {spec}; pairs (x, y) are expected, as from dataset.map")
+    x, y = (one.shape for one in spec[:2])
+    single = y.rank == 0 or x[0] != y[0]
+    return iter((data.batch(256) if single else data).as_numpy_iterator())
+
+
+def _joined(batches: Iterable[tuple], max_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+    xs, ys, total = [], [], 0
+    for batch in batches:
+        if not isinstance(batch, tuple | list) or len(batch) < 2:
+            raise DataError("the data set gives inputs without targets; pairs (x, y) are expected")
+        if len(batch) > 2:
+            raise DataError("the data set gives more than (x, y); weights belong into a column of a CSV file")
+        x, y = (_array(name, values) for name, values in zip("xy", batch, strict=True))
+        total += x.nbytes + y.nbytes
+        if total > max_bytes:
+            raise DataError(
+                f"the data set holds over {max_bytes:,} bytes as arrays. Take a part of it, save its pictures as "
+                f"files, or raise the limit with max_array_bytes=…"
+            )
+        xs.append(x)
+        ys.append(y)
+    if not xs:
+        raise DataError("the data set is empty")
+    try:
+        return np.concatenate(xs), np.concatenate(ys)
+    except ValueError as error:
+        raise DataError(f"the data set's batches differ in shape ({error})") from error
