@@ -9,6 +9,8 @@ from zoo.spec import SavedModel, Weights
 from zoo.weights import sources
 
 _DEFAULT_MODEL = "efficientnet_lite0"
+# Five halvings leave one cell of 32 pixels.
+MIN_IMAGE_SIZE = 32
 _USUAL = {"epochs": 60, "patience": 8, "batch_size": 32, "learning_rate": 1e-3}
 
 
@@ -41,11 +43,7 @@ def resolve(
         ConfigError: unknown model, or a setting that does not go with it.
         ModelFileError: the weights are not at hand.
     """
-    if config.augmentation != "none" or config.mixup or config.cutmix:
-        raise ConfigError(
-            "augmentation, mixup and cutmix need method scratch: with a frozen network every picture's features are "
-            "computed once"
-        )
+    _check_pretrained(config)
     decisions = []
 
     def decide(what: str, value: object, why: str) -> None:
@@ -78,6 +76,19 @@ def resolve(
         # its path from the root, so that the run can be repeated from anywhere
         filled["model"] = variant.weights[0].tag
     return config.model_copy(update=filled), decisions
+
+
+def _check_pretrained(config: FinetuneConfig) -> None:
+    """Refuse settings that do not go with a frozen pretrained network."""
+    if config.augmentation != "none" or config.mixup or config.cutmix:
+        raise ConfigError(
+            "augmentation, mixup and cutmix need method scratch: with a frozen network every picture's features are "
+            "computed once"
+        )
+    if config.image_size is not None and config.image_size < MIN_IMAGE_SIZE:
+        raise ConfigError(
+            f"image_size must be at least {MIN_IMAGE_SIZE} for a pretrained network; received {config.image_size}"
+        )
 
 
 def _described(row: Weights) -> str:

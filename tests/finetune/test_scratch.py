@@ -94,6 +94,12 @@ def test_augmentation_with_a_frozen_network_is_refused(folder):
         fit(folder / "pictures", folder, "no", model="efficientnet_lite0", image_size=32, augmentation="light")
 
 
+def test_too_small_pictures_for_a_pretrained_network_are_refused(folder):
+    """A plain network takes 16 pixels, a pretrained one does not; the message says what it takes."""
+    with pytest.raises(ConfigError, match="at least 32 for a pretrained network; received 16"):
+        fit(folder / "pictures", folder, "no", model="efficientnet_lite0")
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_augmentation_changes_training_only(level):
     """Outside of training the network sees the pictures as they are; in training they stay within [0, 255]."""
