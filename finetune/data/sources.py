@@ -17,6 +17,7 @@ from finetune.data.keras_sets import PREFIX as KERAS
 from finetune.data.keras_sets import keras_arrays
 from finetune.data.listed_pictures import path_column, scan_list
 from finetune.data.npz_file import npz_arrays
+from finetune.data.tfds_source import is_tfds, scan_tfds
 from finetune.decide import Decision
 from zoo.errors import ConfigError, DataError
 
@@ -74,7 +75,7 @@ def find_pictures(config: FinetuneConfig, given: Given | None = None) -> tuple[E
     if arrays is not None:
         return array_examples(config, arrays) if kind_of(arrays) == "pictures" else None
     if not is_table_file(config.data):
-        return _folder(config), []
+        return (scan_tfds(config) if is_tfds(config.data) else _folder(config)), []
     found = path_column(config)
     if found is None:
         return None
