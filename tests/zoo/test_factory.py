@@ -79,7 +79,9 @@ def test_exported_model_predicts_the_same(built, tmp_path):
     model, pictures = built[1], noise(built[1].input_shape[1:])
     model.export(tmp_path / "saved_model", verbose=False)
     served = keras.layers.TFSMLayer(tmp_path / "saved_model", call_endpoint="serve")
-    np.testing.assert_allclose(served(pictures.astype("float32")), model(pictures), atol=1e-5)
+    # graph against graph: in deep networks of random weights, sums in another order change the answer
+    expected = model.predict(pictures, verbose=0)
+    np.testing.assert_allclose(served(pictures.astype("float32")), expected, atol=1e-5)
 
 
 @pytest.mark.slow
