@@ -68,7 +68,7 @@ def fit(
         >>> run.metrics["test"]["accuracy"]  # doctest: +SKIP
         0.84
     """
-    if y is None and isinstance(data, str | Path):
+    if y is None and isinstance(data, str | Path | None):
         config, given = make_config({"data": data, "run_dir": run_dir} | settings), None
     else:
         config = make_config({"data": OBJECTS, "run_dir": run_dir} | settings)
