@@ -75,6 +75,8 @@ class FinetuneConfig(BaseModel):
         dropout: rate before the classifier; None takes that of the model.
         validation_fraction: share of every class that picks the best epoch, unless folders say it.
         test_fraction: share of every class that is looked at once, at the end, unless folders say it.
+        folds: instead of one test side, this many that take turns: every example is tested once, by a model that did
+            not learn from it, and the model that is kept learns from all. None for one test side.
         drop_empty_classes: leave classes without pictures out instead of refusing them.
         strict: make warnings about the data fatal.
         max_image_pixels: larger pictures are left out, judged by their header before anything is decoded.
@@ -132,6 +134,7 @@ class FinetuneConfig(BaseModel):
     dropout: Annotated[float | None, Field(ge=0, lt=1, allow_inf_nan=False)] = None
     validation_fraction: Rate = 0.15
     test_fraction: Rate = 0.15
+    folds: Annotated[int | None, Field(ge=2, le=100)] = None
     drop_empty_classes: bool = False
     strict: bool = False
     max_image_pixels: int = Field(89_000_000, ge=1, le=178_000_000)

@@ -9,26 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from finetune import decide
 from finetune.config import FinetuneConfig, make_config
 from finetune.data.arrays import OBJECTS
 from finetune.data.findings import refuse_errors
 from finetune.data.given import Given, as_given
-from finetune.data.split import SPLITS
 from finetune.data.targets import Target
 from finetune.environment import environment
-from finetune.evaluation.predicted import predicted_rows
-from finetune.evaluation.sides import evaluate_sides
+from finetune.judging import judge
 from finetune.kinds.choose import open_source
+from finetune.learning import answer_by_folds, learn
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
-from finetune.tasks import TASKS, Scale
-from finetune.training.fit import fit_head
-from finetune.training.weights import example_weights
+from finetune.tasks import TASKS
 from finetune.transfer.trunk import head_outputs, join, verify_joined
 from zoo.errors import ConfigError
 from zoo.weights.sources import file_sha256
@@ -115,42 +111,32 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter, g
 
         # Head: learns on the features, then takes its place on the trunk.
         target = kind.target(data)
-        task, sides = TASKS[target.task], {name: np.array(getattr(splits, name)) for name in SPLITS}
-        scale = None if task.activation else Scale.of(target.values[sides["train"]])
+        task, folds = TASKS[target.task], None
+        if splits.folds:
+            with _timed("folds", seconds):
+                folds = answer_by_folds(kind, config, data, features, splits.folds, reporter)
         with _timed("train", seconds), reporter.epochs("training the head", config.epochs) as on_epoch:
-            head = kind.new_head(config, features, target)
-            history = fit_head(
-                kind.training_model(config, head),
-                features.array,
-                target.values,
-                task=task,
-                sides=sides,
-                config=config,
-                on_epoch=on_epoch,
-                scale=scale,
-                mixing=kind.mixing(config),
-                weights=example_weights(config, target, sides["train"], data.examples.weights),
-            )
-            outputs = head_outputs(head, features.array, task, scale)
+            learned = learn(kind, config, data, features, splits, on_epoch)
+            outputs = head_outputs(learned.head, features.array, task, learned.scale)
         with _timed("join", seconds):
-            model = join(trunk.model, head, task, scale)
+            model = join(trunk.model, learned.head, task, learned.scale)
             first, count = kind.first_inputs(config, trunk, data)
-            verify_joined(model, first, outputs[:count], scale)
+            verify_joined(model, first, outputs[:count], learned.scale)
 
         # Evaluation: the test side is looked at here, once.
         with _timed("evaluate", seconds):
-            metrics = evaluate_sides(target, outputs, sides, kind.guesses(data, splits))
-            mistakes = kind.mistakes(config, data, splits.test, outputs)
+            judged = judge(kind, data, splits, outputs, folds)
+            mistakes = kind.mistakes(config, data, judged.indices, judged.outputs)
 
         # What stays.
         with run_dir.model_to_write() as temporary:
             model.save(temporary)
-        described = _describe_model(config, model, head, target) | kind.describe_inputs(config, trunk)
+        described = _describe_model(config, model, learned.head, target) | kind.describe_inputs(config, trunk)
         described["model_sha256"] = file_sha256(run_dir.model_path)
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
-        run_dir.write_history(history)
-        run_dir.write_predictions(predicted_rows(target, outputs, kind.labels_of(data, splits.test), splits.test))
-        run_dir.write_json("metrics", metrics | {"seconds": seconds, "peak_rss_bytes": _peak_rss_bytes()})
+        run_dir.write_history(learned.history)
+        run_dir.write_predictions(judged.rows)
+        run_dir.write_json("metrics", judged.metrics | {"seconds": seconds, "peak_rss_bytes": _peak_rss_bytes()})
         sheet = kind.samples(config, features, splits)
         if sheet:
             run_dir.write_plot(SAMPLES_PLOT, sheet)
@@ -173,6 +159,7 @@ def _say_plan(
     reporter: Reporter, noun: str, described: Mapping[str, object], decisions: Sequence[decide.Decision]
 ) -> None:
     sizes = ", ".join(f"{count:,} {name}" for name, count in described["splits"].items())
+    sizes += f", and all of them tested in {described['folds']} folds" if described["folds"] else ""
     classes = f" in {len(described['class_names'])} classes" if described.get("class_names") else ""
     skipped = f"; {len(described['skipped'])} skipped" if described["skipped"] else ""
     reporter.say(f"{described['num_examples']:,} {noun}{classes}: {sizes}{skipped}")

@@ -15,9 +15,23 @@ def fit_summary(run: Run) -> str:
     """Return the closing table of a fit: scores of the three sides, seconds, confusions, and the report's path."""
     metrics = run.metrics
     scores = _number_table(metrics) if "mae" in metrics["test"] else _accuracy_table(metrics)
+    folds = [_on_folds(metrics["folds"])] if "folds" in metrics else []
     seconds = ", ".join(f"{phase} {spent:.1f}" for phase, spent in metrics["seconds"].items())
-    lines = [_text(scores), f"seconds: {seconds}", *_confusions(metrics), f"report: {RunDir(run.path).report_path}"]
+    lines = [
+        _text(scores),
+        *folds,
+        f"seconds: {seconds}",
+        *_confusions(metrics),
+        f"report: {RunDir(run.path).report_path}",
+    ]
     return "\n".join(lines)
+
+
+def _on_folds(folds: Mapping[str, object]) -> str:
+    """Return what the folds say in a line; their examples together are the test side of the table above it."""
+    name = "accuracy" if "accuracy" in folds["mean"] else "mae"
+    each = ", ".join(f"{row[name]:.4g}" for row in folds["each"])
+    return f"folds: {name} {folds['mean'][name]:.4g} ± {folds['std'][name]:.2g} ({each})"
 
 
 def _accuracy_table(metrics: Mapping[str, object]) -> Table:

@@ -11,7 +11,7 @@ from finetune.data.checks import Inspection, duplicate_warnings, inspect
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.findings import Finding
 from finetune.data.images import ImageLimits
-from finetune.data.split import SPLITS, Splits, split
+from finetune.data.split import SPLITS, Splits
 from finetune.progress import Reporter
 from zoo.spec import Preprocessing
 
@@ -36,12 +36,6 @@ def check_examples(config: FinetuneConfig, examples: Examples, reporter: Reporte
         cache_dir=config.cache_path,
         strict=config.strict,
     )
-
-
-def split_examples(config: FinetuneConfig, examples: Examples) -> Splits:
-    """Deal the examples to their sides as a config says; see `finetune.data.split.split`."""
-    fractions = {"validation_fraction": config.validation_fraction, "test_fraction": config.test_fraction}
-    return split(examples, seed=config.seed, **fractions)
 
 
 def warnings_on(inspection: Inspection, sides: Sequence[str]) -> list[str]:
@@ -84,6 +78,7 @@ def describe_data(inspection: Inspection, splits: Splits, findings: Sequence[Fin
         "outputs": list(examples.class_names) if numbers else [],
         "num_examples": len(examples),
         "splits": splits.sizes(),
+        "folds": len(splits.folds),
         "per_class": per_class,
         "skipped": _listed(examples.skipped),
         "left_out": _listed(examples.left_out),

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Protocol
 
 from zoo.errors import DataError
@@ -18,20 +18,24 @@ class Splits:
     Attributes:
         train: examples that the model learns from.
         validation: examples that pick the best epoch.
-        test: examples looked at once, at the end.
+        test: examples looked at once, at the end; empty where folds are tested instead.
+        folds: sides of each fold; every example is on the test side of one of them.
     """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
     test: tuple[int, ...]
+    folds: tuple["Splits", ...] = ()
 
     def sizes(self) -> dict[str, int]:
-        """Return the number of examples on each side."""
-        return {side.name: len(getattr(self, side.name)) for side in fields(self)}
+        """Return the number of examples on each side that there is; with folds there is no test side of all."""
+        return {name: len(getattr(self, name)) for name in SPLITS if getattr(self, name) or not self.folds}
 
     def sides(self, num_examples: int) -> tuple[str, ...]:
-        """Return the side of each of `num_examples` examples."""
-        side_of = {index: name for name in SPLITS for index in getattr(self, name)}
+        """Return the side of each of `num_examples` examples; with folds, the fold that it is tested in."""
+        parts = {f"fold {number}": fold.test for number, fold in enumerate(self.folds, start=1)}
+        parts = parts or {name: getattr(self, name) for name in SPLITS}
+        side_of = {index: name for name, indices in parts.items() for index in indices}
         return tuple(side_of[index] for index in range(num_examples))
 
 
@@ -46,7 +50,14 @@ class Dealable(Protocol):
     def __len__(self) -> int: ...
 
 
-def split(examples: Dealable, *, validation_fraction: float, test_fraction: float, seed: int) -> Splits:
+def split(
+    examples: Dealable,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    pool: Sequence[int] | None = None,
+) -> Splits:
     """Split every class in the same proportions; sides that the data already name are kept as they are.
 
     Each class is shuffled by a generator of its own, so one class's examples do not move another's. Every class has at
@@ -56,8 +67,9 @@ def split(examples: Dealable, *, validation_fraction: float, test_fraction: floa
     Args:
         examples: all usable examples.
         validation_fraction: share of a class for validation, (0, 1).
-        test_fraction: share of a class for the test, (0, 1).
+        test_fraction: share of a class for the test, (0, 1); 0 for no test side.
         seed: same seed, same split.
+        pool: the examples to deal; None for all.
 
     Raises:
         DataError: a class has too few examples or groups to be on every side, or a group is on two given sides.
@@ -67,8 +79,9 @@ def split(examples: Dealable, *, validation_fraction: float, test_fraction: floa
     for index, side in enumerate(given):
         sides[side].append(index)
     fractions = {"validation": validation_fraction, "test": test_fraction}
-    wanted = {name: fraction for name, fraction in fractions.items() if not sides[name]}
-    pool = sides["train"] if given else list(range(len(examples)))
+    wanted = {name: fraction for name, fraction in fractions.items() if fraction and not sides[name]}
+    if pool is None:
+        pool = sides["train"] if given else range(len(examples))
     if wanted:
         deal = _deal_groups if examples.groups else _deal_strata
         sides["train"] = []
@@ -163,7 +176,7 @@ def _too_few(name: str, count: int, sides: int) -> str:
     usable = f"{count} usable example{'s' if count != 1 else ''}"
     has = f"class {name!r} has {usable}; it needs" if name else f"the data have {usable}; needed are"
     end = ", or take the class out" if name else ""
-    return f"{has} at least {sides}, one each to train, to validate and to test. Add examples{end}."
+    return f"{has} at least {sides}, one on each side. Add examples{end}."
 
 
 def _too_few_groups(

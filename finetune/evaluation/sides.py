@@ -13,6 +13,7 @@ def evaluate_sides(
     outputs: np.ndarray,
     sides: Mapping[str, np.ndarray],
     guesses: Mapping[str, np.ndarray] | None = None,
+    tested: np.ndarray | None = None,
 ) -> dict[str, object]:
     """Return metrics.json without times.
 
@@ -20,13 +21,15 @@ def evaluate_sides(
         target: of all examples.
         outputs: (n, outputs) of all examples: probabilities, or numbers in the target's units.
         sides: indices of "train", "validation" and "test".
-        guesses: for forecasting, rules without a model by name with their answers (n, outputs).
+        guesses: for numbers, rules without a model by name with their answers (n, outputs).
+        tested: (n, outputs) by which the test side is judged, where that is not `outputs`.
     """
     briefly = {
-        side: _brief(target.task, target.values[sides[side]], outputs[sides[side]]) for side in ("train", "validation")
+        side: brief_metrics(target.task, target.values[sides[side]], outputs[sides[side]])
+        for side in ("train", "validation")
     }
     test, train = target.values[sides["test"]], target.values[sides["train"]]
-    full = full_metrics(target.task, test, outputs[sides["test"]], target.names)
+    full = full_metrics(target.task, test, (outputs if tested is None else tested)[sides["test"]], target.names)
     metrics = {"task": target.task, **briefly, "test": full}
     if target.task == "classification":
         metrics["baseline"] = evaluate.majority_baseline(train, test)
@@ -49,6 +52,7 @@ def full_metrics(task: str, values: np.ndarray, outputs: np.ndarray, names: tupl
     return numbers.number_metrics(values, outputs, names)
 
 
-def _brief(task: str, values: np.ndarray, outputs: np.ndarray) -> dict[str, object]:
+def brief_metrics(task: str, values: np.ndarray, outputs: np.ndarray) -> dict[str, object]:
+    """Return the few scores that are said of every side."""
     module = {"classification": evaluate, "multi_label": labels}.get(task, numbers)
     return module.brief_metrics(values, outputs)

@@ -12,6 +12,7 @@ from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig
 from finetune.data import load
 from finetune.data.batches import ahead
+from finetune.data.dealing import own_test
 from finetune.data.examples import Examples, printable
 from finetune.data.given import NAME as ARRAYS
 from finetune.data.given import Given
@@ -116,7 +117,7 @@ def _config_for(asked: Asked, data: str | Given) -> FinetuneConfig:
 def _judged(asked: Asked, examples: Examples, own: bool) -> tuple[Sequence[int], str]:
     what = "data set" if examples.pixels is not None else "file" if examples.folder else "folder"
     if own:
-        return load.split_examples(asked.config, examples).test, "the run's own test side"
+        return own_test(asked.config, examples), "the run's own test side"
     if "test" in examples.given_splits:
         return [i for i, side in enumerate(examples.given_splits) if side == "test"], f"the {what}'s test side"
     return range(len(examples)), f"all pictures of the {what}"

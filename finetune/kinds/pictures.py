@@ -9,7 +9,7 @@ import numpy as np
 
 from finetune import decide
 from finetune.config import FinetuneConfig
-from finetune.data import load
+from finetune.data import dealing, load
 from finetune.data.checks import Inspection
 from finetune.data.class_checks import class_findings
 from finetune.data.examples import Examples, printable
@@ -24,6 +24,8 @@ from finetune.transfer import trunk as trunks
 from finetune.transfer.features import Features, trunk_features
 
 NOUN = "pictures"
+# Whether the trunk learns from training examples, so that each fold needs its own.
+TRUNK_IS_FITTED = False
 
 
 def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig, list[decide.Decision]]:
@@ -43,7 +45,7 @@ def check(config: FinetuneConfig, examples: Examples, reporter: Reporter) -> Ins
 
 def deal(config: FinetuneConfig, inspection: Inspection) -> Splits:
     """Deal the examples to their sides."""
-    return load.split_examples(config, inspection.examples)
+    return dealing.deal(config, inspection.examples)
 
 
 def target(inspection: Inspection) -> Target:

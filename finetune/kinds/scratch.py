@@ -17,6 +17,7 @@ from finetune.decide import Decision
 from finetune.kinds import pictures
 from finetune.kinds.pictures import (  # noqa: F401  what does not differ from pictures with a pretrained network
     NOUN,
+    TRUNK_IS_FITTED,
     check,
     deal,
     describe_data,

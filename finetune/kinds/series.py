@@ -16,9 +16,11 @@ from finetune.decide import Decision
 from finetune.evaluation.mistakes import Mistake
 from finetune.kinds.table import new_network, settle_network, settle_training
 from finetune.progress import Reporter
+from zoo.errors import ConfigError
 from zoo.filling import FillMissing
 
 NOUN = "windows"
+TRUNK_IS_FITTED = True
 NETWORKS = ("mlp", "linear", "lstm", "gru", "bilstm", "cnn1d", "cnn_lstm")
 INPUT = "window"
 
@@ -79,7 +81,16 @@ def check(config: FinetuneConfig, series: Series, reporter: Reporter) -> Data:
 
 
 def deal(config: FinetuneConfig, data: Data) -> Splits:
-    """Deal the windows to their sides by time."""
+    """Deal the windows to their sides by time.
+
+    Raises:
+        ConfigError: folds are asked for.
+    """
+    if config.folds is not None:
+        raise ConfigError(
+            f"folds={config.folds} does not go with a series, whose later windows would teach what is tested; "
+            f"a series is split by time. Leave folds out"
+        )
     series = data.examples
     fractions = {"validation_fraction": config.validation_fraction, "test_fraction": config.test_fraction}
     return cuts.split_by_time(series.windows, len(series.values), **fractions)
@@ -185,6 +196,7 @@ def describe_data(data: Data, splits: Splits, findings: Sequence[Finding]) -> di
         "period": series.period,
         "num_examples": len(series),
         "splits": splits.sizes(),
+        "folds": 0,
         "per_class": per_class,
         "skipped": [vars(item) for item in series.skipped],
         "left_out": [vars(item) for item in series.left_out],

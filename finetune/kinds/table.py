@@ -8,10 +8,11 @@ import numpy as np
 
 import zoo
 from finetune.config import FinetuneConfig
+from finetune.data import dealing
 from finetune.data.columns import Table
 from finetune.data.findings import Finding
 from finetune.data.rows import Rows, column_values
-from finetune.data.split import SPLITS, Splits, split
+from finetune.data.split import SPLITS, Splits
 from finetune.data.table_source import read_rows
 from finetune.data.targets import Target
 from finetune.decide import Decision
@@ -21,6 +22,7 @@ from finetune.transfer.encoder import Encoder, build_encoder, fit_columns, model
 from zoo.errors import ConfigError, nearest
 
 NOUN = "rows"
+TRUNK_IS_FITTED = True
 NETWORKS = ("mlp", "linear")
 # A batch through the encoder: large, for there is little to do for each row.
 _ENCODED_AT_ONCE = 8192
@@ -97,8 +99,7 @@ def check(config: FinetuneConfig, rows: Rows, reporter: Reporter) -> Data:
 
 def deal(config: FinetuneConfig, data: Data) -> Splits:
     """Deal the rows to their sides."""
-    fractions = {"validation_fraction": config.validation_fraction, "test_fraction": config.test_fraction}
-    return split(data.examples, seed=config.seed, **fractions)
+    return dealing.deal(config, data.examples)
 
 
 def target(data: Data) -> Target:
@@ -180,7 +181,7 @@ def describe_rows(kind: str, rows: Rows, splits: Splits, findings: Sequence[Find
     """Return what data.json says of rows of any kind."""
     classes = rows.target.names if rows.target.task == "classification" else ()
     per_class = {name: dict.fromkeys(SPLITS, 0) for name in classes}
-    for side in SPLITS if classes else ():
+    for side in splits.sizes() if classes else ():
         for label, count in enumerate(np.bincount(rows.target.values[list(getattr(splits, side))])):
             per_class[classes[label]][side] = int(count)
     return {
@@ -193,6 +194,7 @@ def describe_rows(kind: str, rows: Rows, splits: Splits, findings: Sequence[Find
         "columns": [{"name": name, "kind": column.kind, "why": column.why} for name, column in rows.columns.items()],
         "num_examples": len(rows),
         "splits": splits.sizes(),
+        "folds": len(splits.folds),
         "per_class": per_class,
         "skipped": [vars(item) for item in rows.skipped],
         "left_out": [vars(item) for item in rows.left_out],

@@ -11,11 +11,11 @@ from finetune.config import FinetuneConfig
 from finetune.data import table_source
 from finetune.data.array_table import SIDE
 from finetune.data.columns import Column, Table, require_column
+from finetune.data.dealing import own_test
 from finetune.data.examples import printable
 from finetune.data.given import Given
 from finetune.data.rows import Rows, column_values
 from finetune.data.sources import input_table, is_arrays, read_table_of
-from finetune.data.split import split
 from finetune.data.table_reading import read_table
 from finetune.data.targets import Target
 from finetune.evaluation.sides import full_metrics
@@ -128,8 +128,7 @@ def _as_kind(column: Column, wanted: InputColumn) -> Column:
 
 def _judged(config: FinetuneConfig, rows: Rows, own: bool) -> tuple[np.ndarray, str]:
     if own:
-        fractions = {"validation_fraction": config.validation_fraction, "test_fraction": config.test_fraction}
-        return np.array(split(rows, seed=config.seed, **fractions).test), "the run's own test side"
+        return np.array(own_test(config, rows)), "the run's own test side"
     if "test" in rows.given_splits:
         return np.flatnonzero(np.array(rows.given_splits) == "test"), "the file's test side"
     return np.arange(len(rows)), "all rows of the file"

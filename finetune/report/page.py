@@ -92,6 +92,7 @@ def render(report: Report) -> str:
         if "accuracy" in test
         else number_words.remarks(report.metrics, rounded),
         "scores": _scores(report),
+        "folds": _folds(report.metrics.get("folds", {})),
         "counts": _counts(report.data),
         "epochs": _epochs(report.history),
         "classes": _classes(test.get("per_class", {}), names),
@@ -173,12 +174,24 @@ def _scores(report: Report) -> _Table:
     splits = {name: report.metrics[name] for name in ("train", "validation", "test") if report.metrics.get(name)}
     found = dict.fromkeys(key for scores in splits.values() for key, value in scores.items() if isinstance(value, Real))
     sizes = report.data["splits"]
-    rows = [["examples", *(number(sizes.get(name)) for name in splits)]]
+    rows = [["examples", *(number(splits[name].get("num_examples", sizes.get(name))) for name in splits)]]
     found.pop("num_examples", None)  # the first row has the sizes
     for key in sorted(found, key=lambda name: name != "accuracy"):
         show = percent if key == "accuracy" else number
         rows.append([SCORES.get(key, key), *(show(scores.get(key)) for scores in splits.values())])
     return _Table("Scores of each split", ("", *splits), rows)
+
+
+def _folds(folds: dict) -> _Table:
+    names = list(folds.get("mean", {}))
+    shows = [percent if name == "accuracy" else number for name in names]
+    rows = [
+        [str(row["fold"]), number(row["test"]), *(show(row[name]) for name, show in zip(names, shows, strict=True))]
+        for row in folds.get("each", [])
+    ]
+    for key, label in (("mean", "mean"), ("std", "standard deviation")) if rows else ():
+        rows.append([label, "", *(show(folds[key][name]) for name, show in zip(names, shows, strict=True))])
+    return _Table("Scores of each fold", ("fold", "tested", *(SCORES.get(name, name) for name in names)), rows)
 
 
 def _counts(data: dict) -> _Table:

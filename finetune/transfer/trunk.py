@@ -92,11 +92,19 @@ def forward(model: keras.Model, batches: Iterable[np.ndarray], *, batch_size: in
 
 
 def head_outputs(
-    head: keras.Model, features: np.ndarray, task: Task, scale: Scale | None = None, *, batch_size: int = 1024
+    head: keras.Model,
+    features: np.ndarray,
+    task: Task,
+    scale: Scale | None = None,
+    *,
+    indices: np.ndarray | None = None,
+    batch_size: int = 1024,
 ) -> np.ndarray:
-    """Return a task's outputs (n, outputs) float32 for features (n, ...), which are read in batches."""
-    batches = (features[start : start + batch_size] for start in range(0, len(features), batch_size))
-    logits = np.concatenate(list(forward(head, batches, batch_size=min(batch_size, len(features)))))
+    """Return a task's outputs (n, outputs) float32 for features (n, ...) or some of them, which are read in batches."""
+    count = len(features) if indices is None else len(indices)
+    parts = (slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size))
+    batches = (features[part if indices is None else indices[part]] for part in parts)
+    logits = np.concatenate(list(forward(head, batches, batch_size=min(batch_size, count))))
     return outputs_of(logits, task, scale)
 
 

@@ -172,3 +172,10 @@ def test_missing_data_is_a_config_error():
     """Without data there is nothing to do."""
     with pytest.raises(ConfigError, match="data is missing"):
         finetune.fit(None)
+
+
+def test_folds_share_the_features(tmp_path, pictures):
+    """With folds every picture is tested once, and the trunk runs over the pictures once."""
+    run = fit(pictures, tmp_path, folds=3, epochs=4)
+    assert run.metrics["test"]["num_examples"] == 30 and len(run.metrics["folds"]["each"]) == 3
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 1

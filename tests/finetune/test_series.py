@@ -157,3 +157,11 @@ def test_noise_has_no_period():
     """Values that do not repeat get none, and a constant series neither."""
     assert period_of(np.random.default_rng(0).normal(size=300)) is None
     assert period_of(np.ones(100)) is None
+
+
+def test_folds_are_refused(tmp_path):
+    """A series is split by time; folds would learn from the future."""
+    rows = "\n".join(f"{year},{year % 11}" for year in range(1900, 2000))
+    (tmp_path / "s.csv").write_text(f"year,x\n{rows}\n")
+    with pytest.raises(ConfigError, match="folds=5 does not go with a series"):
+        finetune.fit(tmp_path / "s.csv", folds=5, run_dir=tmp_path / "run", verbose=0)

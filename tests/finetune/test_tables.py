@@ -8,6 +8,7 @@ import pytest
 
 import finetune
 from finetune.cli import cli, run_command
+from finetune.kinds import table
 from zoo.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.keras
@@ -169,3 +170,37 @@ def test_commands_answer_for_tables(run, tmp_path, capsys):
     assert capsys.readouterr().out.startswith(f"{data}\tline 2\tbig\t")
     assert run_command(cli, ["evaluate", str(run.path)]) == 0
     assert "the run's own test side" in capsys.readouterr().out
+
+
+def test_folds_test_every_row_once(tmp_path):
+    """With folds each row is answered by a model that did not learn from it, and each fold's scores are kept."""
+    data = write_csv(tmp_path / "t.csv", "size,colour,noise,label", flowers(60))
+    run = finetune.fit(data, run_dir=tmp_path / "run", folds=3, **QUICK | {"epochs": 10})
+    rows = [line.split(",") for line in (run.path / "predictions.csv").read_text().splitlines()[1:]]
+    assert sorted(row[0] for row in rows) == sorted(f"line {line}" for line in range(2, 62))
+    right = sum(row[1] == row[2] for row in rows)
+    assert run.metrics["test"]["accuracy"] == right / 60
+    for fold in run.metrics["folds"]["each"]:
+        tested = [row for row in rows if row[-1] == str(fold["fold"])]
+        assert fold["accuracy"] == sum(row[1] == row[2] for row in tested) / len(tested)
+    assert "Test accuracy over 3 folds" in (run.path / "report.html").read_text()
+    with pytest.raises(ConfigError, match="cannot be judged by them"):
+        run.evaluate()
+
+
+def test_encoder_of_a_fold_knows_nothing_of_what_is_tested(tmp_path, monkeypatch):
+    """Each fold fits an encoder of its own, on its training rows alone."""
+    fitted_on, fit_columns = [], table.fit_columns
+    monkeypatch.setattr(
+        table,
+        "fit_columns",
+        lambda values, train, **rest: fitted_on.append(set(train)) or fit_columns(values, train, **rest),
+    )
+    data = write_csv(tmp_path / "t.csv", "size,colour,noise,label", flowers(60))
+    run = finetune.fit(data, run_dir=tmp_path / "run", folds=3, model="linear", epochs=1, verbose=0)
+    tested = {number: set() for number in "123"}
+    for line in (run.path / "predictions.csv").read_text().splitlines()[1:]:
+        tested[line.rsplit(",", 1)[1]].add(int(line.split(",")[0].removeprefix("line ")) - 2)
+    assert len(fitted_on) == 4  # the kept model, and three folds
+    for known, asked in zip(fitted_on[1:], tested.values(), strict=True):
+        assert known and not known & asked
