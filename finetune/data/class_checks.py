@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from finetune.data.examples import printable
 from finetune.data.findings import Finding
+from finetune.data.split import Splits
 
 # Largest class to smallest; below this class weights change little.
 MOST_IMBALANCE = 5
@@ -14,18 +15,18 @@ _LISTED = 10
 
 
 def class_findings(
-    labels: Sequence[int], class_names: Sequence[str], sides: Sequence[str] = (), *, class_weights: str = "none"
+    labels: Sequence[int], class_names: Sequence[str], splits: Splits | None = None, *, class_weights: str = "none"
 ) -> list[Finding]:
     """Return what is to be said of the number of examples in each class.
 
     Args:
         labels: index into `class_names` for each example.
         class_names: names of the classes; each has an example.
-        sides: "train", "validation" or "test" for each example; empty while there are none.
+        splits: who learns and who is tested; None while nothing is dealt.
         class_weights: the setting of that name; with "balanced" imbalance has been dealt with.
     """
     imbalance = _imbalance(labels, class_names) if class_weights == "none" else []
-    return [*imbalance, *_too_few(labels, class_names, sides)]
+    return [*imbalance, *(_too_few(labels, class_names, splits) if splits else ())]
 
 
 def _imbalance(labels: Sequence[int], class_names: Sequence[str]) -> list[Finding]:
@@ -41,11 +42,15 @@ def _imbalance(labels: Sequence[int], class_names: Sequence[str]) -> list[Findin
     return [Finding("imbalance", "warning", message, (_name(class_names, most), _name(class_names, least)))]
 
 
-def _too_few(labels: Sequence[int], class_names: Sequence[str], sides: Sequence[str]) -> list[Finding]:
-    counts = Counter(zip(labels, sides, strict=True)) if sides else {}
+def _too_few(labels: Sequence[int], class_names: Sequence[str], splits: Splits) -> list[Finding]:
+    # folds differ by an example of a class at most, and together test all of them
+    train = (splits.folds or (splits,))[0].train
+    test = range(len(labels)) if splits.folds else splits.test
     findings = []
-    for side, least, what in (("train", FEW_TO_LEARN, "learn from"), ("test", FEW_TO_JUDGE, "be judged by")):
-        few = sorted((counts[label, side], label) for label in set(labels) if sides and counts[label, side] < least)
+    rules = (("train", train, FEW_TO_LEARN, "learn from"), ("test", test, FEW_TO_JUDGE, "be judged by"))
+    for side, indices, least, what in rules:
+        counts = Counter(labels[index] for index in indices)
+        few = sorted((counts[label], label) for label in set(labels) if counts[label] < least)
         if few:
             names = tuple(f"{_name(class_names, label)} ({count})" for count, label in few)[:_LISTED]
             classes, more = "class has" if len(few) == 1 else "classes have", ", …" * (len(few) > _LISTED)

@@ -74,7 +74,7 @@ def findings(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> 
     found += near_duplicate_findings(facts, files, shown, sides, inspection.digests)
     found += shape_findings(facts, files, image_size=config.image_size, resize=config.resize)
     if examples.task == "classification":
-        found += class_findings(examples.labels, examples.class_names, sides, class_weights=config.class_weights)
+        found += class_findings(examples.labels, examples.class_names, splits, class_weights=config.class_weights)
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import zoo
 from finetune.config import FinetuneConfig
 from finetune.data import dealing
+from finetune.data.class_checks import class_findings
 from finetune.data.columns import Table
 from finetune.data.findings import Finding
 from finetune.data.rows import Rows, column_values
@@ -113,8 +114,12 @@ def settle(config: FinetuneConfig, data: Data) -> tuple[FinetuneConfig, list[Dec
 
 
 def findings(config: FinetuneConfig, data: Data, splits: Splits) -> list[Finding]:
-    """Return what the checks have to say."""
-    return list(data.examples.findings)
+    """Return what the checks have to say, on the sizes of the classes too."""
+    found = list(data.examples.findings)
+    if data.examples.target.task == "classification":
+        goal = data.examples.target
+        found += class_findings(goal.values.tolist(), goal.names, splits, class_weights=config.class_weights)
+    return found
 
 
 def build_trunk(config: FinetuneConfig, data: Data, splits: Splits) -> Encoder:
