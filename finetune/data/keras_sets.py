@@ -70,11 +70,12 @@ def keras_arrays(config: FinetuneConfig) -> Arrays:
     name = config.data.removeprefix(PREFIX)
     if name in _TEXTS:
         raise DataError(
-            f"keras:{name} holds texts as sequences of word numbers, which no model here takes. Count its words into a "
-            f"table (x (n, words), y) and save that as a .npz file"
+            f"keras:{name} holds texts as sequences of word numbers, which no model here takes. Make a table of them: "
+            f"x[i, word] = 1 for each of the most frequent words (load_data(num_words=2000)) that text i has, then "
+            f"np.savez('{name}.npz', x=x, y=y) and finetune fit {name}.npz"
         )
     if name not in SETS:
-        near = nearest(name, SETS)
+        near = nearest(name, (*SETS, *_TEXTS))
         raise DataError(f"keras.datasets has no {name!r}; known are {', '.join(SETS)}.{near}")
     row = SETS[name]
     folders = [config.datasets_dir] if config.datasets_dir else _FOLDERS

@@ -172,9 +172,10 @@ def _check_classes(table: Table, labels: Labels, examples: dict, skipped: Sequen
             f"{name}: no usable picture is left of {_listed(empty)} ({printable(reasons)}). Mend or remove these rows."
         )
     unknown = [labels.names[label] for label in sorted(used.keys() - trained)]
-    if unknown:
+    # that nothing at all is to be learned from is said where the sides are dealt
+    if unknown and trained:
         raise DataError(
-            f"{name}: {_listed(unknown)} is only in validation or test, so it cannot be learned. Give some of its "
+            f"{name}: only in validation or test, where it cannot be learned: {_listed(unknown)}. Give some of its "
             f"pictures to train, or take its rows out."
         )
 

@@ -1,5 +1,7 @@
 """Where data come from: one string, or objects of Python, become pictures, rows, or arrays of either."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -17,6 +19,7 @@ from finetune.data.keras_sets import PREFIX as KERAS
 from finetune.data.keras_sets import keras_arrays
 from finetune.data.listed_pictures import path_column, scan_list
 from finetune.data.npz_file import npz_arrays
+from finetune.data.tfds_features import prepared_below
 from finetune.data.tfds_source import is_tfds, scan_tfds
 from finetune.decide import Decision
 from zoo.errors import ConfigError, DataError
@@ -147,4 +150,10 @@ def _folder(config: FinetuneConfig) -> Examples:
     for name in ("path", "label_separator"):
         if getattr(config, name):
             raise ConfigError(f"{name} goes with a CSV file that lists pictures; {config.data} is none")
+    below = prepared_below(Path(config.data))
+    if below:
+        name = printable(config.data)
+        raise DataError(
+            f"{name}: version {', '.join(below)} of a data set is prepared there; name it: {name}/{below[-1]}"
+        )
     return scan_folder(config.data, drop_empty_classes=config.drop_empty_classes)

@@ -9,6 +9,7 @@ from typing import Protocol
 from zoo.errors import DataError
 
 SPLITS = ("train", "validation", "test")
+_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,15 @@ def split(
         pool: the examples to deal; None for all.
 
     Raises:
-        DataError: a class has too few examples or groups to be on every side, or a group is on two given sides.
+        DataError: a class has too few examples or groups to be on every side, or none to learn from on the given
+            sides; or a group is on two of these.
     """
     given = examples.given_splits
     sides: dict[str, list[int]] = {name: [] for name in SPLITS}
     for index, side in enumerate(given):
         sides[side].append(index)
+    if given:
+        _check_learned(examples, sides)
     fractions = {"validation": validation_fraction, "test": test_fraction}
     wanted = {name: fraction for name, fraction in fractions.items() if fraction and not sides[name]}
     if pool is None:
@@ -139,6 +143,29 @@ def _deal_groups(
         if missing:
             raise DataError(_too_few_groups(examples, label, total, members.values(), missing))
     return sides
+
+
+def _check_learned(examples: Dealable, sides: Mapping[str, Sequence[int]]) -> None:
+    """Refuse given sides that leave nothing to learn, or judge by a class that is not learned."""
+    others = [name for name in SPLITS if name != "train" and sides[name]]
+    there = " and ".join(others)
+    if not sides["train"]:
+        raise DataError(
+            f"no example is in train, all are in {there}, so nothing can be learned. Say train for most of them, or "
+            f"leave out what says the sides."
+        )
+    strata = examples.strata
+    trained = {strata[index] for index in sides["train"]}
+    unknown = sorted({strata[index] for name in others for index in sides[name]} - trained)
+    if unknown:
+        names = [repr(examples.strata_names[label]) for label in unknown]
+        more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+        one = len(names) == 1
+        raise DataError(
+            f"{', '.join(names[:_LISTED])}{more} {'is' if one else 'are'} only in {there}, where "
+            f"{'it' if one else 'they'} cannot be learned. Give examples of {'it' if one else 'them'} to train, or "
+            f"take {'it' if one else 'them'} out."
+        )
 
 
 def _check_groups(examples: Dealable, sides: Mapping[str, Sequence[int]]) -> None:

@@ -18,7 +18,18 @@ _FOUND = (IMAGE, LABEL, BOX)
 
 def is_prepared(folder: Path) -> bool:
     """Whether a folder holds a data set that tensorflow-datasets has prepared."""
-    return all((folder / name).is_file() for name in FILES)
+    try:
+        return all((folder / name).is_file() for name in FILES)
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def prepared_below(folder: Path) -> list[str]:
+    """Return the versions that are prepared in a folder, in the order of their names."""
+    try:
+        return sorted(path.name for path in folder.glob("*.*.*") if is_prepared(path))
+    except OSError:
+        return []
 
 
 def picture_and_label(folder: Path, target: str | None) -> tuple[str, str]:

@@ -3,11 +3,14 @@
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
+from google.protobuf.json_format import ParseError
 
 from finetune.config import FinetuneConfig
 from finetune.data.examples import Examples, Skipped, printable
@@ -21,6 +24,8 @@ _NAME = re.compile(
     r"(?P<name>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?(:(?P<split>[A-Za-z_].*))?", re.ASCII
 )
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+# What the library, TensorFlow and the reader of ArrayRecord files raise on damaged files.
+_DAMAGE = (tf.errors.OpError, ParseError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, OSError)
 # What else a CSV file can say.
 _COLUMNS = ("path", "label_separator", "group", "side", "sample_weight")
 
@@ -74,11 +79,16 @@ def scan_tfds(config: FinetuneConfig) -> Examples:
         raise ConfigError(f"task {config.task!r} does not go with {config.data}, whose label is a class")
     place = _place(config)
     image, label = picture_and_label(place.folder, config.target)
-    builder = tfds.builder_from_directory(str(place.folder))
+    with _damage_named(f"{place.folder / 'dataset_info.json'} is damaged"):
+        builder = tfds.builder_from_directory(str(place.folder))
+        names = builder.info.features[label].names
     notes = [f"read from {place.folder}"]
     sides = _sides(builder, place, notes)
-    splits = {name: _read(builder, name, image, config.max_array_bytes) for name in sides}
-    labels = {name: [int(example[label]) for example in split] for name, split in splits.items()}
+    splits, labels = {}, {}
+    for name in sides:
+        with _damage_named(f"{place.root}: the split {name} cannot be read from {place.folder}"):
+            splits[name] = _read(builder, name, image, config.max_array_bytes)
+            labels[name] = [int(example[label]) for example in splits[name]]
     unlabelled = [name for name, values in labels.items() if values and max(values) < 0]
     notes += [f"split {name} is left out: it has no labels" for name in unlabelled]
     kept = {name: side for name, side in sides.items() if name not in unlabelled}
@@ -86,18 +96,43 @@ def scan_tfds(config: FinetuneConfig) -> Examples:
         raise DataError(f"{place.root}: no example has a label in {label!r}")
     rows = [(name, index, value) for name in kept for index, value in enumerate(labels[name])]
     used = sorted({value for _, _, value in rows if value >= 0})
-    names = builder.info.features[label].names
+    names = names or [str(number) for number in range(used[-1] + 1)]
+    _check_labels(place, rows, names, used)
     several = len(kept) > 1
     return Examples(
         root=place.root,
         files=tuple(f"{name}[{index}]" for name, index, value in rows if value >= 0),
         labels=tuple(used.index(value) for _, _, value in rows if value >= 0),
-        class_names=tuple(names[value] if names else str(value) for value in used),
+        class_names=tuple(names[value] for value in used),
         given_splits=tuple(kept[name] for name, _, value in rows if value >= 0) if several else (),
         skipped=tuple(Skipped(f"{name}[{index}]", "no label") for name, index, value in rows if value < 0),
         notes=tuple(notes),
         pixels=StoredPictures(splits, image),
     )
+
+
+@contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except _DAMAGE as error:
+        reason = printable(" ".join(str(error).split()))[:160]
+        raise DataError(f"{printable(what)} ({reason}). Copy or prepare the data set again.") from error
+
+
+def _check_labels(
+    place: _Place, rows: Sequence[tuple[str, int, int]], names: Sequence[str], used: Sequence[int]
+) -> None:
+    if used[-1] >= len(names):
+        split, index, value = next(row for row in rows if row[2] >= len(names))
+        raise DataError(
+            f"{place.root}: the label of {split}[{index}] is {value}, but there are {len(names)} names in "
+            f"{printable(str(place.folder))}. Copy or prepare the data set again."
+        )
+    if len(used) < 2:
+        raise DataError(f"{place.root}: all examples are {names[used[0]]!r}; at least two classes are needed.")
 
 
 def _place(config: FinetuneConfig) -> _Place:
@@ -158,7 +193,8 @@ def _sides(builder: tfds.core.DatasetBuilder, place: _Place, notes: list[str]) -
             count = builder.info.splits[place.split].num_examples
         except (ValueError, KeyError, AttributeError, AssertionError, TypeError) as error:
             raise DataError(f"{place.root}: no split {place.split!r}; there are {listed}") from error
-        if not count:
+        # "train[5:3]" counts -2
+        if count <= 0:
             raise DataError(f"{place.root}: the split {place.split!r} holds no example; there are {listed}")
         return {place.split: "train"}
     sides = {name: SPLIT_FOLDERS[name] for name, count in sizes.items() if name in SPLIT_FOLDERS and count}

@@ -304,10 +304,20 @@ def test_unknown_name_gets_the_nearest(tmp_path):
         by_name(tmp_path, "fashion_minst")
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("IMDB", "imdb"), ("imbd", "imdb"), ("router", "reuters"), ("MNIST", "mnist"), ("cifar", "cifar10")],
+)
+def test_unknown_name_gets_the_nearest_of_all_that_keras_has(tmp_path, name, near):
+    """Capital letters, and the data sets of texts, are thought of too."""
+    with pytest.raises(DataError, match=f"Nearest: .*{near}"):
+        by_name(tmp_path, name)
+
+
 @pytest.mark.parametrize("name", ["imdb", "reuters"])
 def test_texts_are_refused_in_words(tmp_path, name):
-    """Sequences of word numbers are no input of any model here."""
-    with pytest.raises(DataError, match="texts as sequences of word numbers"):
+    """Sequences of word numbers are no input of any model here; the message says how to make a table of them."""
+    with pytest.raises(DataError, match=rf"texts as sequences of word numbers.*x\[i, word\] = 1.*fit {name}\.npz"):
         by_name(tmp_path, name)
 
 

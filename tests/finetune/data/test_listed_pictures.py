@@ -128,7 +128,7 @@ def test_labels_that_look_alike_are_warned_of(folder):
 def test_class_only_in_test_is_refused(folder):
     """What training never sees cannot be learned."""
     content = "path,label,side\n0.png,a,train\n1.png,b,train\n2.png,c,test\n"
-    assert "'c' is only in validation or test" in refusal(folder, content, side="side")
+    assert "only in validation or test, where it cannot be learned: 'c'" in refusal(folder, content, side="side")
 
 
 def test_class_without_a_picture_is_refused(folder):

@@ -76,6 +76,20 @@ def test_too_small_a_class_is_refused():
         deal(examples(10, 2))
 
 
+def test_a_class_that_is_never_learned_is_refused():
+    """A class that is only on the sides that judge is named."""
+    given = ("train",) * 8 + ("test",) * 3
+    with pytest.raises(DataError, match="'b', 'c' are only in test, where they cannot be learned"):
+        deal(examples(9, 1, 1, given=given))
+
+
+@pytest.mark.parametrize("sides", [("test",), ("validation", "test")])
+def test_sides_without_train_are_refused(sides):
+    """Where everything is there to judge, nothing is there to learn from."""
+    with pytest.raises(DataError, match=f"no example is in train, all are in {' and '.join(sides)}"):
+        deal(examples(5, 5, given=sides * (10 // len(sides))))
+
+
 def test_sides_name_every_example():
     """`sides` turns index lists into one name for each example."""
     sides = deal(examples(10))

@@ -11,6 +11,7 @@ from small_pictures import SETTINGS
 import finetune
 from finetune.config import make_config
 from finetune.data.images import open_image
+from finetune.data.sources import find_pictures
 from finetune.data.tfds_source import is_tfds, scan_tfds
 from zoo.errors import DataError
 
@@ -86,7 +87,7 @@ def test_custom_class_is_refused_and_never_imported(tmp_path, monkeypatch, name)
     assert "evil_features" not in sys.modules
 
 
-@pytest.mark.parametrize("split", ["validation", "train[:0]", "train[", "nope[1:2]"])
+@pytest.mark.parametrize("split", ["validation", "train[:0]", "train[", "nope[1:2]", "train[5:3]", "train[50%:10%]"])
 def test_absent_or_empty_split_lists_the_splits(tmp_path, split):
     """What is not there is answered with what is."""
     prepare(tmp_path)
@@ -113,6 +114,60 @@ def test_damaged_features_are_refused(tmp_path, content):
     """A features.json that says nothing is named."""
     prepare(tmp_path, features=content)
     assert "features.json" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "dataset_info.json is damaged"),
+        ("[]", "dataset_info.json is damaged"),
+        ('{"name": "tiny"}', "dataset_info.json is damaged"),
+        ('{"name": "tiny", "version": "1.0.0", "fileFormat": "tape"}', "dataset_info.json is damaged"),
+    ],
+)
+def test_damaged_info_is_refused(tmp_path, content, message):
+    """A dataset_info.json that the library cannot take is named, with the remedy."""
+    (prepare(tmp_path) / "dataset_info.json").write_text(content)
+    assert message in (found := refusal(tmp_path)) and "repare the data set again" in found
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "foreign"])
+def test_damaged_records_are_refused(tmp_path, file_format, damage):
+    """Files of examples that are missing, cut or something else are a fault of the data, not a traceback."""
+    (file,) = prepare(tmp_path, file_format=file_format).glob("*-train.*")
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"not a record" if damage == "foreign" else file.read_bytes()[:-60])
+    assert "the split train cannot be read" in (found := refusal(tmp_path)) and "repare the data set again" in found
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0] * 12, "all examples are 'cat'; at least two classes are needed"),
+        ([0, 1, 7] * 4, "the label of train[2] is 7, but there are 2 names"),
+    ],
+)
+def test_labels_that_cannot_be_learned_are_refused(tmp_path, labels, message):
+    """One class alone, and numbers without a name, are named before anything is trained."""
+    prepare(tmp_path, splits={"train": labels})
+    assert message in refusal(tmp_path)
+
+
+def test_folder_above_the_version_is_refused_with_the_remedy(tmp_path):
+    """The folder of a data set holds versions, of which one is to be named."""
+    folder = prepare(tmp_path).parent
+    with pytest.raises(DataError, match=r"is prepared there; name it: .*tiny/1\.0\.0"):
+        find_pictures(make_config({"data": str(folder)}))
+
+
+@pytest.mark.parametrize("data", ["x" * 5000, "nul\0byte", "hf:owner/name"])
+def test_names_that_cannot_be_folders_are_refused(data):
+    """Looking for a prepared data set stumbles over no name."""
+    with pytest.raises(DataError, match="does not exist|cannot be read"):
+        find_pictures(make_config({"data": data}))
 
 
 def test_files_without_random_access_have_a_limit(tmp_path):
