@@ -20,6 +20,14 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, int) else value
 
 
+Optimizers = Literal[
+    *("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "adafactor"),
+    *("lion", "lamb", "ftrl", "muon"),
+]
+Schedules = Literal[
+    *("constant", "step", "exponential", "inverse_time", "polynomial", "cosine", "cosine_restarts", "one_cycle"),
+    "plateau",
+]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
@@ -71,7 +79,29 @@ class FinetuneConfig(BaseModel):
         patience: epochs without a lower validation loss before training stops; the best weights are kept. None: 8 for
             pictures, 20 for rows.
         batch_size: examples a step, in training and in the trunk; None: 32 for pictures, 16 to 1024 for rows.
-        learning_rate: of Adam; None: 0.001 for pictures, 0.005 for rows.
+        learning_rate: the highest of the optimizer's; None: 0.001 for pictures, 0.005 for rows.
+        optimizer: by name; momentum and nesterov are SGD with it.
+        momentum: of optimizers momentum, nesterov and rmsprop; sgd has none.
+        weight_decay: share of each weight that is taken away a step, times the learning rate; not of biases and norms.
+            Without it adamw is adam.
+        schedule: how the learning rate goes over a phase; plateau lowers it when the validation loss stands still.
+        warmup_epochs: over which the learning rate grows from 0, before any schedule.
+        decay_factor: of schedules step, exponential and plateau: what the rate is multiplied by; of inverse_time: what
+            is added to its divisor, which is 1 at first.
+        decay_epochs: in which that happens once; of cosine_restarts the first period, of plateau the patience. None: a
+            third of the phase, of plateau a third of `patience`.
+        end_factor: share of the learning rate that polynomial and cosine end at.
+        layer_decay: what the learning rate is multiplied by from each stage to the one below it; 1 for all the same.
+        clip_value: largest element of a gradient. At most one of the three clips is set.
+        clip_norm: largest norm of one variable's gradient.
+        global_clip_norm: largest norm of all gradients together.
+        accumulation_steps: batches whose gradients make one step.
+        ema: momentum of averaged weights, which are then what is validated and kept; None for none.
+        loss: "auto" by the task; crossentropy, focal; mse, mae, huber, quantile.
+        label_smoothing: share of each class's probability that is spread over all.
+        focal_gamma: how much focal turns from what is easy; 0 is cross-entropy.
+        huber_delta: where huber turns from squared to absolute, in standard deviations of the target.
+        quantile: that loss=quantile estimates.
         dropout: rate before the classifier; None takes that of the model.
         validation_fraction: share of every class that picks the best epoch, unless folders say it.
         test_fraction: share of every class that is looked at once, at the end, unless folders say it.
@@ -131,6 +161,25 @@ class FinetuneConfig(BaseModel):
     patience: Annotated[int | None, Field(ge=1)] = None
     batch_size: Annotated[int | None, Field(ge=1, le=65_536)] = None
     learning_rate: Annotated[float | None, Field(gt=0, le=10, allow_inf_nan=False)] = None
+    optimizer: Optimizers = "adam"
+    momentum: float = Field(0.9, ge=0, lt=1, allow_inf_nan=False)
+    weight_decay: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
+    schedule: Schedules = "constant"
+    warmup_epochs: float = Field(0.0, ge=0, le=100_000, allow_inf_nan=False)
+    decay_factor: float = Field(0.1, gt=0, le=10, allow_inf_nan=False)
+    decay_epochs: Annotated[float | None, Field(gt=0, le=100_000, allow_inf_nan=False)] = None
+    end_factor: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    layer_decay: float = Field(1.0, gt=0, le=1, allow_inf_nan=False)
+    clip_value: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    clip_norm: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    global_clip_norm: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
+    accumulation_steps: int = Field(1, ge=1, le=10_000)
+    ema: Annotated[float | None, Field(gt=0, lt=1, allow_inf_nan=False)] = None
+    loss: Literal["auto", "crossentropy", "focal", "mse", "mae", "huber", "quantile"] = "auto"
+    label_smoothing: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
+    focal_gamma: float = Field(2.0, ge=0, le=10, allow_inf_nan=False)
+    huber_delta: float = Field(1.0, gt=0, allow_inf_nan=False)
+    quantile: float = Field(0.5, gt=0, lt=1, allow_inf_nan=False)
     dropout: Annotated[float | None, Field(ge=0, lt=1, allow_inf_nan=False)] = None
     validation_fraction: Rate = 0.15
     test_fraction: Rate = 0.15
@@ -149,9 +198,19 @@ class FinetuneConfig(BaseModel):
     cache_dir: str = DEFAULT_CACHE_DIR
 
     @model_validator(mode="after")
-    def _leaves_something_to_learn_from(self) -> "FinetuneConfig":
-        if self.validation_fraction + self.test_fraction >= 0.9:
-            raise ValueError("validation_fraction + test_fraction must be under 0.9, the rest is the training set")
+    def _fits_together(self) -> "FinetuneConfig":
+        clips = [name for name in ("clip_value", "clip_norm", "global_clip_norm") if getattr(self, name) is not None]
+        faults = {
+            "validation_fraction + test_fraction must be under 0.9, the rest is the training set": (
+                self.validation_fraction + self.test_fraction >= 0.9
+            ),
+            f"only one of {', '.join(clips)} can be set; global_clip_norm is the usual one": len(clips) > 1,
+            f"decay_factor must be under 1 with schedule=plateau; received {self.decay_factor:g}": (
+                self.schedule == "plateau" and self.decay_factor >= 1
+            ),
+        }
+        if any(faults.values()):
+            raise ValueError("\n".join(fault for fault, found in faults.items() if found))
         return self
 
     @property

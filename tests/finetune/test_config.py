@@ -12,7 +12,7 @@ def test_all_faults_come_in_one_message():
         make_config({"epocs": "3", "learning_rate": "-1", "method": "haed"})
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
-    assert "unknown setting 'epocs'. Nearest: epochs." in lines[0]
+    assert "unknown setting 'epocs'. Nearest: epochs" in lines[0]
 
 
 def test_place_of_a_fault_is_named():
@@ -50,6 +50,16 @@ def test_impossible_values_are_refused(name, value):
     """Out of range, not a number, or together too much: refused naming the setting."""
     with pytest.raises(ConfigError, match=name):
         make_config({name: value})
+
+
+def test_settings_that_exclude_each_other_are_refused_together():
+    """Two ways to clip, no rows to learn from, and a plateau that would raise the rate: a line each."""
+    with pytest.raises(ConfigError) as caught:
+        make_config(
+            {"clip_norm": 1, "global_clip_norm": 1, "test_fraction": 0.8, "schedule": "plateau", "decay_factor": 2}
+        )
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3 and any("only one of clip_norm, global_clip_norm" in line for line in lines)
 
 
 def test_config_cannot_be_changed():
