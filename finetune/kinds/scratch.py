@@ -1,5 +1,6 @@
 """Pictures with a network of one's own: all of it is trained, from random weights, on the pictures themselves."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
@@ -55,7 +56,9 @@ def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig,
         decisions.append(Decision("model", CNN, "a plain convolutional network, quick on small pictures"))
     if config.method == "auto":
         decisions.append(Decision("method", "scratch", "a cnn has no pretrained weights"))
-    usual = {"epochs": 60, "patience": 12, "batch_size": 32, "learning_rate": 1e-3, "dropout": 0.25}
+    # larger batches keep the cores busier, where there are enough of them in an epoch
+    batch_size = int(np.clip(2 ** round(np.log2(max(len(examples) / 400, 1))), 32, 128))
+    usual = {"epochs": 60, "patience": 12, "batch_size": batch_size, "learning_rate": 1e-3, "dropout": 0.25}
     decisions += [
         Decision(name, value, "usual for training from scratch")
         for name, value in usual.items()
@@ -108,22 +111,28 @@ def new_head(config: FinetuneConfig, features: Features, goal: Target) -> keras.
             stem="small" if shape[0] < 64 and registry.find(config.model).family in _SMALL_STEMS else "standard",
         )
     inputs = keras.Input(shape, name="image")
-    filters = config.units or tuple(2 ** (5 + block) for block in range(max(1, min(4, shape[0].bit_length() - 3))))
     network = zoo.cnn(
         shape,
-        filters=filters,
+        filters=config.units or _filters(shape[0]),
+        dense_units=(),
         num_classes=outputs,
-        flatten=False,
         normalization="batch",
-        dropout=config.dropout,
         l2=config.l2,
         output_activation=None,
         seed=config.seed,
     )
     x = normalize(inputs, replace(_PLAIN, image_size=shape[0]))
-    for layer in network.layers:
+    for layer in network.layers[:-1]:
         x = layer(x)
-    return keras.Model(inputs, x, name=CNN)
+    # in the blocks dropout slows learning more than it helps, beside batch normalization
+    x = keras.layers.Dropout(config.dropout, seed=config.seed, name="dropout")(x)
+    return keras.Model(inputs, network.layers[-1](x), name=CNN)
+
+
+def _filters(size: int) -> tuple[int, ...]:
+    """Return the filters of blocks that halve the picture until 3 to 5 cells a side are left for the classifier."""
+    blocks = max(1, math.ceil(math.log2(size / 5)))
+    return tuple(min(32 * 2**block, 256) for block in range(blocks))
 
 
 def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:

@@ -1,12 +1,11 @@
 """Training a head: order by seed and epoch, the best epoch kept, a broken loss named."""
 
-import keras
 import numpy as np
 import pytest
 
 from finetune.config import make_config
 from finetune.tasks import TASKS
-from finetune.training.fit import EpochOrder, Rows, fit_head, order_of
+from finetune.training.fit import fit_head
 from finetune.transfer.trunk import new_head
 from zoo.errors import ConfigError
 
@@ -36,32 +35,6 @@ def train(**settings):
     config = make_config({"epochs": 12, "patience": 3, "batch_size": 16, "learning_rate": 0.05} | settings)
     head = new_head(WIDTH, 3, dropout=0.2, seed=config.seed)
     return head, learn(head, *blobs(), config)
-
-
-def test_order_depends_on_seed_and_epoch_alone():
-    """Any epoch's order can be known without the epochs before it; other epochs and seeds have other orders."""
-    assert order_of(50, seed=3, epoch=2).tolist() == order_of(50, seed=3, epoch=2).tolist()
-    orders = {tuple(order_of(50, seed=seed, epoch=epoch)) for seed in (3, 4) for epoch in (0, 1)}
-    assert len(orders) == 4 and all(sorted(order) == list(range(50)) for order in orders)
-
-
-def test_keras_sees_each_epochs_own_order():
-    """The order that reaches the model in epoch n is order_of(seed, n): nothing is prefetched across the border."""
-    seen = []
-
-    class Watch(keras.layers.Layer):
-        def call(self, x):
-            seen.append(np.asarray(x)[:, 0])
-            return x
-
-    model = keras.Sequential([keras.Input((1,)), Watch(), keras.layers.Dense(1)])
-    model.compile("sgd", "mse", run_eagerly=True)
-    seen.clear()
-    rows = np.arange(10, dtype="float32")[:, None]
-    batches = Rows(rows, rows, np.arange(10), batch_size=4)
-    model.fit(batches, epochs=3, shuffle=False, verbose=0, callbacks=[EpochOrder(batches, seed=5)])
-    expected = np.concatenate([order_of(10, seed=5, epoch=epoch) for epoch in range(3)])
-    np.testing.assert_array_equal(np.concatenate(seen), expected)
 
 
 def test_same_seed_gives_the_same_weights():

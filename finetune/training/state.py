@@ -1,0 +1,63 @@
+"""The state of a phase as plain arrays and numbers: all that decides how it goes on, and back into the model."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+
+from finetune.training.loop import Progress
+from zoo.errors import RunStateError
+
+
+@dataclass(frozen=True)
+class State:
+    """A phase between two steps.
+
+    Attributes:
+        arrays: by name: variables of the model (seeds of random layers among them), the optimizer and the metrics, and
+            the weights of the best epoch.
+        numbers: the progress, as JSON can hold it.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    numbers: Mapping[str, object]
+
+
+def snapshot(model: keras.Model, progress: Progress) -> State:
+    """Return a copy of the state of a phase."""
+    arrays = {name: keras.ops.convert_to_numpy(variable).copy() for name, variable in _variables(model).items()}
+    best = progress.best_weights or []
+    arrays |= {f"best/{place:05}": weight for place, weight in enumerate(best)}
+    numbers = asdict(progress) | {"best_weights": len(best), "best_loss": _finite(progress.best_loss)}
+    return State(arrays, numbers)
+
+
+def restore(model: keras.Model, state: State) -> Progress:
+    """Put a state into a model that was made and compiled in the same way; return the progress.
+
+    Raises:
+        RunStateError: the model has other variables.
+    """
+    variables = _variables(model)
+    expected = {name: (tuple(variable.shape), str(variable.dtype)) for name, variable in variables.items()}
+    found = {n: (a.shape, str(a.dtype)) for n, a in state.arrays.items() if not n.startswith("best/")}
+    if expected != found:
+        names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
+        raise RunStateError(f"the checkpoint is of another model: {len(names)} arrays differ, such as {names[0]}")
+    for name, variable in variables.items():
+        variable.assign(state.arrays[name])
+    numbers = dict(state.numbers)
+    best = [state.arrays[f"best/{place:05}"] for place in range(numbers.pop("best_weights"))]
+    loss = numbers.pop("best_loss")
+    return Progress(best_weights=best or None, best_loss=math.inf if loss is None else loss, **numbers)
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    parts = {"model": model.variables, "optimizer": model.optimizer.variables, "metrics": model.metrics_variables}
+    return {f"{part}/{place:05}": variable for part, found in parts.items() for place, variable in enumerate(found)}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,201 @@
+"""The loop: what Model.fit gives with the same order, in fewer calls; where it stands can be taken up again."""
+
+import keras
+import numpy as np
+import pytest
+
+from finetune.training import loop
+from finetune.training.head_fit import SingleSteps
+from finetune.training.loop import Lessons, order_of, train_phase
+from finetune.training.mixing import Mixing
+from finetune.training.state import restore, snapshot
+from zoo.errors import RunStateError
+
+pytestmark = pytest.mark.keras
+WIDTH, COUNT = 6, 150
+TRAIN, VALIDATION = np.arange(0, COUNT, 2), np.arange(1, COUNT, 2)
+
+
+def lessons(**changes):
+    """Return points around three centres, every other one to learn from."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, COUNT)
+    x = generator.normal(size=(3, WIDTH))[labels] + generator.normal(scale=0.7, size=(COUNT, WIDTH))
+    return Lessons(**{"x": x.astype("float32"), "y": labels, "train": TRAIN, "validation": VALIDATION} | changes)
+
+
+def network(**compiled):
+    """Return a compiled network with everything that has a state: dropout, normalization, momentum."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((WIDTH,))
+    x = keras.layers.BatchNormalization()(keras.layers.Dense(8)(inputs))
+    x = keras.layers.Dropout(0.3, seed=2)(keras.layers.ReLU()(x))
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    options = {"optimizer": keras.optimizers.Adam(0.01), "loss": loss, "metrics": ["accuracy"], "jit_compile": False}
+    model.compile(**options | compiled)
+    return model
+
+
+def train(model, data=None, **options):
+    """Train a network for a few epochs."""
+    settings = {"batch_size": 16, "epochs": 4, "patience": 99, "seed": 3} | options
+    return train_phase(model, data or lessons(), **settings)
+
+
+class Rows(keras.utils.PyDataset):
+    """The same rows in the same order for Model.fit."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.data, self.epoch = data, 0
+
+    def __len__(self):
+        return -(-len(TRAIN) // 16)
+
+    def __getitem__(self, index):
+        chosen = TRAIN[order_of(len(TRAIN), seed=3, epoch=self.epoch)][16 * index : 16 * (index + 1)]
+        return tuple(rows[chosen] for rows in (self.data.x, self.data.y, self.data.weights) if rows is not None)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_loop_gives_what_model_fit_gives(weighted):
+    """With the same order, weights and history are those of Model.fit."""
+    data = lessons(weights=np.linspace(0, 2, COUNT, dtype="float32") if weighted else None)
+    ours, theirs, rows = network(), network(), Rows(data)
+    found = train(ours, data).rows
+    each = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(rows, "epoch", epoch))
+    validation = (data.x[VALIDATION], data.y[VALIDATION])
+    history = theirs.fit(rows, epochs=4, validation_data=validation, shuffle=False, verbose=0, callbacks=[each]).history
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert [row[name] for row in found] == pytest.approx(history[name], rel=1e-5)
+    best = int(np.argmin(history["val_loss"]))
+    if best == 3:  # ours keeps the best epoch, theirs the last
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    """Any epoch's order can be known without the epochs before it; other epochs and seeds have other orders."""
+    assert order_of(50, seed=3, epoch=2).tolist() == order_of(50, seed=3, epoch=2).tolist()
+    orders = {tuple(order_of(50, seed=seed, epoch=epoch)) for seed in (3, 4) for epoch in (0, 1)}
+    assert len(orders) == 4 and all(sorted(order) == list(range(50)) for order in orders)
+
+
+def test_model_sees_each_epochs_own_order(monkeypatch):
+    """What reaches the model is order_of(seed, epoch), whatever the size of a call."""
+    seen = []
+    real = loop.steps_for
+
+    class Watch:
+        def __init__(self, steps):
+            self.steps = steps
+
+        def train(self, arrays):
+            seen.append(arrays[0][:, 0])
+            self.steps.train(arrays)
+
+        def test(self, arrays):
+            self.steps.test(arrays)
+
+    monkeypatch.setattr(loop, "steps_for", lambda model, batch_size: Watch(real(model, batch_size=batch_size)))
+    data = lessons()
+    train(network(), data, epochs=3)
+    orders = [TRAIN[order_of(len(TRAIN), seed=3, epoch=epoch)] for epoch in range(3)]
+    np.testing.assert_array_equal(np.concatenate(seen), data.x[np.concatenate(orders), 0])
+
+
+@pytest.mark.parametrize("bytes_a_call", [1, 2000])
+def test_size_of_a_call_changes_nothing(bytes_a_call, monkeypatch):
+    """One step a call or many: the same weights to the bit, mixed batches included."""
+    y = np.eye(3, dtype="float32")[lessons().y]
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    data = lessons(y=y, mixing=Mixing(0.3, 0, 5))
+    first = network(loss=loss)
+    train(first, data)
+    monkeypatch.setattr(loop, "_BYTES_A_CALL", bytes_a_call)
+    second = network(loss=loss)
+    train(second, data)
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_batches_are_told_to_callbacks_that_watch_them():
+    """A callback of Keras with batch methods is called for each batch, one with epoch methods for each epoch."""
+    batches, epochs = [], []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append((epoch, sorted(logs))))
+
+    class EachBatch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            batches.append((batch, "loss" in logs))
+
+    train(network(), epochs=2, first_epoch=5, callbacks=[watch, EachBatch()])
+    assert batches == [(step, True) for step in range(5)] * 2
+    assert [epoch for epoch, _ in epochs] == [5, 6] and "val_accuracy" in epochs[0][1]
+
+
+def test_callback_can_stop_training():
+    """`stop_training` of the model ends the phase after the epoch."""
+
+    class Enough(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    assert len(train(network(), epochs=9, callbacks=[Enough()]).rows) == 2
+
+
+def test_phases_count_on():
+    """Epochs of a second phase go on from the first, in the history and in the order of rows."""
+    rows = train(network(), epochs=2, first_epoch=3, phase="all").rows
+    assert [(row["epoch"], row["phase"]) for row in rows] == [(4, "all"), (5, "all")]
+
+
+def test_single_steps_give_the_same(monkeypatch):
+    """The way of other backends, one public call a batch, gives the same within float tolerance."""
+    compiled, single = network(), network()
+    train(compiled)
+    monkeypatch.setattr(loop, "steps_for", SingleSteps)
+    train(single)
+    for a, b in zip(compiled.get_weights(), single.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("at", [(0, 2), (1, 0), (1, 3), (3, 5)])
+def test_phase_goes_on_in_another_model(at):
+    """A phase that is left between two steps, and restored into a model made anew, ends as if it had not been."""
+    left = []
+
+    def between(progress):
+        if (progress.epoch, progress.step) == at and not left:
+            left.append(snapshot(model, progress))
+
+    model = network()
+    expected = train(model, between=between, callbacks=[EveryBatch()])
+    again = network()
+    found = train(again, begin=lambda: restore(again, left[0]))
+    for a, b in zip(model.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert timeless(found.rows) == timeless(expected.rows) and found.best_loss == expected.best_loss
+
+
+def test_state_of_another_model_is_refused():
+    """Arrays that do not fit are named, and nothing is set."""
+    model = network()
+    state = snapshot(model, train(model, epochs=1))
+    inputs = keras.Input((WIDTH,))
+    other = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    other.compile("adam", "mse")
+    with pytest.raises(RunStateError, match="the checkpoint is of another model"):
+        restore(other, state)
+
+
+def timeless(rows):
+    """Return rows without what differs between equal trainings."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+class EveryBatch(keras.callbacks.Callback):
+    """Watches batches, so that a call is one step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Do nothing."""
