@@ -72,14 +72,14 @@ def verdict(tally: Tally) -> str:
     return "faulty" if meant and meant + tally.marks >= MOSTLY * tally.total else "categorical"
 
 
-def say_odd(place: Place, name: str, tally: Tally, decimal: str) -> str:
-    """Say which cell of a numeric column is no number, and what to do."""
+def say_odd(place: Place, name: str, tally: Tally, decimal: str, remedy: str = "") -> str:
+    """Say which cell of a numeric column is no number, and what to do; `remedy` is for columns that must be numbers."""
     hint = nearly_number(tally.odd_text, decimal)
     most = f"{tally.numbers:,} of the column's {tally.total:,} cells are numbers"
-    return (
-        f"{place}, column {name!r}: {shown(tally.odd_text)} is no number: {hint or most}. Mend it, or take the column "
-        f"as texts with --set categorical={name}, or leave it out with --set ignore={name}"
+    remedy = remedy or (
+        f"Mend it, or take the column as texts with --set categorical={name}, or leave it out with --set ignore={name}"
     )
+    return f"{place}, column {name!r}: {shown(tally.odd_text)} is no number: {hint or most}. {remedy}"
 
 
 def shown(text: str) -> str:

@@ -13,6 +13,9 @@ from finetune.data.table_head import TableHead
 from finetune.data.text_table import cells_of
 from zoo.errors import DataError, nearest
 
+# A model computes with 32-bit numbers, which end at 3.4e38; the variance of a column must be one, too.
+MOST_NUMBER = 1e18
+
 
 @dataclass(frozen=True)
 class Column:
@@ -124,20 +127,41 @@ def looks_numeric(table: Table, name: str) -> bool:
     return tally.total > 0 and verdict(tally) != "categorical"
 
 
-def as_numbers(table: Table, name: str) -> Column:
+def as_numbers(table: Table, name: str, *, remedy: str = "Mend it.") -> Column:
     """Return a column of texts as numbers, blanks as NaN; a numeric column as it is.
 
+    Args:
+        table: that holds the column.
+        name: of the column.
+        remedy: sentence on what to do where a text is no number.
+
     Raises:
-        DataError: a text is no number; the message names its line.
+        DataError: a text is no number, or one is too large; the message names its line.
     """
     column = table.columns[name]
-    if column.kind == "numeric":
-        return column
-    tally = tally_texts(column.values, column.categories, table.lines, table.decimal)
-    if tally.odd_line:
-        raise DataError(say_odd(Place(table.path, tally.odd_line), name, tally, table.decimal))
-    values = numbers_of(column.values, column.categories, table.decimal)
-    return Column(name, "numeric", values, (), "numbers", column.asked)
+    if column.kind == "categorical":
+        tally = tally_texts(column.values, column.categories, table.lines, table.decimal)
+        if tally.odd_line:
+            raise DataError(say_odd(Place(table.path, tally.odd_line), name, tally, table.decimal, remedy))
+        values = numbers_of(column.values, column.categories, table.decimal)
+        column = Column(name, "numeric", values, (), "numbers", column.asked)
+    large = large_numbers(column.values)
+    if len(large):
+        raise DataError(say_large(f"{table.place(large[0])}, column {name!r}", column.values[large[0]]))
+    return column
+
+
+def large_numbers(values: np.ndarray) -> np.ndarray:
+    """Return the indices of numbers that a model cannot compute with."""
+    return np.flatnonzero(np.abs(values) > MOST_NUMBER)
+
+
+def say_large(place: str, value: float) -> str:
+    """Say that a number is too large, and what to do."""
+    return (
+        f"{place}: {value:g} is too large; models compute with numbers of at most {MOST_NUMBER:g}. Mend it, or write "
+        f"all of these numbers in a larger unit."
+    )
 
 
 def numbers_of(codes: np.ndarray, categories: Sequence[str], decimal: str) -> np.ndarray:

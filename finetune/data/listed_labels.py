@@ -135,7 +135,8 @@ def _several(config: FinetuneConfig, table: Table, column: Column, separator: st
 
 
 def _numbers(table: Table, target: str, decided: tuple[Decision, ...]) -> Labels:
-    values = as_numbers(table, target).values
+    remedy = "Mend it, or take the texts as classes with --set task=classification"
+    values = as_numbers(table, target, remedy=remedy).values
     known = values[~np.isnan(values)]
     if len(np.unique(known)) < 2:
         raise DataError(

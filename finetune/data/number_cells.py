@@ -198,7 +198,7 @@ def nearly_number(text: str, decimal: str) -> str:
     if text.lower() in MISSING_MARKS:
         return (
             f"only a blank cell means that a value is missing; if {text!r} does too, say so with "
-            f"--set missing_texts={text}"
+            f"--set missing_texts={text} and how to fill it with --set missing=mean"
         )
     value = _value(text.encode(), decimal)
     if _NOT_FINITE.fullmatch(text) or (value is not None and not np.isfinite(value)):
@@ -209,7 +209,7 @@ def nearly_number(text: str, decimal: str) -> str:
     is_thousands = _THOUSANDS.fullmatch(text)
     if _OTHER_DECIMAL.fullmatch(text) and other in text:
         either = f", or remove it if it separates thousands (as 1{other}234 may)" if is_thousands else ""
-        return f"the decimal sign is {decimal!r}; if it is {other!r} here, say so with --set decimal={other}{either}"
+        return f"the decimal sign is {decimal!r}; if it is {other!r} here, say so with --set 'decimal={other}'{either}"
     if is_thousands:
         return "numbers are written without separators between thousands"
     return ""

@@ -123,6 +123,8 @@ def read_series(config: FinetuneConfig, table: Table, target: str, time: str | N
     require_numbers(features)
     if not features:
         raise ConfigError(f"{printable(table.path)}: no column is left to predict {target!r} from")
+    for name in features:
+        as_numbers(table, name)  # none is too large
     values = np.stack([column.values for column in features.values()], axis=1)
     _refuse_blanks(config, table, features, target if task == "forecasting" else None)
     train = round(table.num_rows * (1 - config.test_fraction - config.validation_fraction))

@@ -160,6 +160,9 @@ def _check_learned(examples: Dealable, sides: Mapping[str, Sequence[int]]) -> No
     if unknown:
         names = [repr(examples.strata_names[label]) for label in unknown]
         more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+        there = " and ".join(
+            name for name in others if not {strata[index] for index in sides[name]}.isdisjoint(unknown)
+        )
         one = len(names) == 1
         raise DataError(
             f"{', '.join(names[:_LISTED])}{more} {'is' if one else 'are'} only in {there}, where "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from finetune.data.column_typing import shown
-from finetune.data.columns import Column, LeftOut, Table, require_column
+from finetune.data.columns import Column, LeftOut, Table, large_numbers, require_column, say_large
 from finetune.data.examples import printable
 from finetune.data.repeated_rows import repeated_rows
 from finetune.data.table_leaks import is_copy
@@ -72,7 +72,7 @@ def check_table(table: Table, target: str | None, *, missing: str | None = None)
         findings += _check_columns(rest, target)
         gone = [name for finding in findings if finding.leaves_out for name in finding.columns]
         rest = rest.without([LeftOut(name, "") for name in gone])
-        others = [*_check_blanks(rest, target, missing), *_check_rows(rest, target)]
+        others = [*_check_large(rest, target), *_check_blanks(rest, target, missing), *_check_rows(rest, target)]
         findings += [replace(finding, rows=tuple(kept[list(finding.rows)].tolist())) for finding in others]
     return findings
 
@@ -116,7 +116,8 @@ def _blank_targets(table: Table, target: str, blank: np.ndarray) -> Finding:
     severity = "warning" if len(blank) <= max(1, int(table.num_rows * MAX_SKIPPED_FRACTION)) else "error"
     over = f", over the limit of {MAX_SKIPPED_FRACTION:.0%}: fill them in, or remove the rows" * (severity == "error")
     message = (
-        f"{printable(table.path)}: {_rows(len(blank))} without a target in the column {target!r} are skipped: "
+        f"{printable(table.path)}: {_rows(len(blank))} without a target in the column {target!r} "
+        f"{'is' if len(blank) == 1 else 'are'} skipped: "
         f"{_lines(table, blank)}{over}."
     )
     return Finding("blank target", severity, message, rows=tuple(blank.tolist()), leaves_out=True)
@@ -148,7 +149,11 @@ def _check_columns(table: Table, target: str | None) -> Iterator[Finding]:
         if fault:
             kind, words = fault
             asked = " It is kept, because its kind was asked for." if column.asked else " It is left out."
-            keep = "" if column.asked else f" If it is right, keep it with --set {column.kind}={name}"
+            keep = (
+                ""
+                if column.asked or kind == "blank column"
+                else f" If it is right, keep it with --set {column.kind}={name}"
+            )
             message = f"{printable(table.path)}: the column {name!r} {words}.{asked}{keep}"
             yield Finding(kind, "warning", message, (name,), leaves_out=not column.asked)
 
@@ -171,16 +176,30 @@ def _fault_of(column: Column, goal: Column | None) -> tuple[str, str] | None:
     return None
 
 
+def _check_large(table: Table, target: str | None) -> Iterator[Finding]:
+    for name, column in table.columns.items():
+        large = large_numbers(column.values) if name != target and column.kind == "numeric" else ()
+        if len(large):
+            message = say_large(f"{table.place(large[0])}, column {name!r}", column.values[large[0]])
+            yield Finding("large numbers", "error", message, (name,), tuple(large.tolist()))
+
+
 def _check_blanks(table: Table, target: str | None, missing: str | None) -> Iterator[Finding]:
     for name, column in table.columns.items():
         blank = np.flatnonzero(column.blank) if name != target and column.kind == "numeric" else ()
         if not len(blank):
             continue
-        found = f"{table.place(blank[0])}, column {name!r}: {_rows(len(blank))} of {table.num_rows:,} have a blank cell"
+        have = "has" if len(blank) == 1 else "have"
+        found = (
+            f"{table.place(blank[0])}, column {name!r}: {_rows(len(blank))} of {table.num_rows:,} {have} a blank cell"
+        )
         if missing:
             message = f"{found}; filled by {missing} of the training rows."
         else:
-            message = f"{found}; numbers are expected. Fill them with --set missing=mean, or leave the column out."
+            message = (
+                f"{found}; numbers are expected. Fill them with --set missing=mean, or leave the column out "
+                f"with --set ignore={name}"
+            )
         severity = "info" if missing else "error"
         yield Finding("blank cells", severity, message, (name,), tuple(blank.tolist()))
 
@@ -195,8 +214,8 @@ def _check_rows(table: Table, target: str | None) -> Iterator[Finding]:
         values = table.columns[target].values
         differ = values[firsts] != values[again]
     for kind, which, words in (
-        ("duplicate rows", ~differ, "repeat an earlier row; on two sides of a split they flatter the result"),
-        ("contradicting rows", differ, f"have the same features as an earlier row, but another {target!r}"),
+        ("duplicate rows", ~differ, "equal to an earlier one; on two sides of a split they flatter the result"),
+        ("contradicting rows", differ, f"equal to an earlier one in all features, but with another {target!r}"),
     ):
         if which.any():
             pairs = [
@@ -204,7 +223,8 @@ def _check_rows(table: Table, target: str | None) -> Iterator[Finding]:
                 for first, row in zip(firsts[which][:_LISTED], again[which][:_LISTED], strict=True)
             ]
             count = int(which.sum())
-            message = f"{printable(table.path)}: {_rows(count)} {words}: line {', '.join(pairs)}{_more(count)}."
+            found = f"{_rows(count)} {'is' if count == 1 else 'are'} {words}"
+            message = f"{printable(table.path)}: {found}: line {', '.join(pairs)}{_more(count)}."
             # With few columns of few categories, most rows are the same as others by nature.
             severity = "warning" if len(again) <= table.num_rows / 2 else "info"
             yield Finding(kind, severity, message, rows=tuple(again[which].tolist()))

@@ -23,6 +23,7 @@ from zoo.errors import DataError
 
 # Where a config does not say: a column of such a name is the target, or else the last.
 TARGET_NAMES = ("target", "label", "class", "y", "outcome")
+_NO_NUMBER = "Mend it, or take the texts as classes with --set task=classification"
 # So few different whole numbers, and so many rows of each, are taken for classes.
 _MOST_CLASSES, _ROWS_A_CLASS = 20, 10
 
@@ -81,13 +82,18 @@ def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:
     missing = None if config.missing == "refuse" else config.missing
     roles = dict.fromkeys(filter(None, (config.group, config.side, config.sample_weight)))
     features = table.without([LeftOut(name, "") for name in roles])
+    if table.columns[target].blank.all():
+        raise DataError(f"{printable(table.path)}: the target column {target!r} is blank in every row; fill it in.")
     findings = check_table(features, target, missing=missing)
     kept = apply_findings(table, [*findings])
     columns = {name: column for name, column in kept.columns.items() if name not in (target, *roles)}
     task = task_of(config, kept, target)
     said = as_findings(findings)
     if not columns and not any(finding.severity == "error" for finding in said):
-        raise DataError(f"{printable(table.path)}: no column is left to predict {target!r} from: {_reasons(kept)}")
+        raise DataError(
+            f"{printable(table.path)}: no column is left to predict {target!r} from: {_reasons(kept)}. Add columns, or "
+            f"keep one that is right with --set numeric=NAME or --set categorical=NAME"
+        )
     left = [Skipped(item.column, item.reason) for item in kept.left_out if item.column not in roles]
     gone = sorted({row for f in findings if f.leaves_out and not f.columns for row in f.rows})
     return Rows(
@@ -112,7 +118,7 @@ def task_of(config: FinetuneConfig, table: Table, target: str) -> str:
         return config.task
     if not looks_numeric(table, target):
         return "classification"
-    values = as_numbers(table, target).values
+    values = as_numbers(table, target, remedy=_NO_NUMBER).values
     known = values[~np.isnan(values)]
     distinct = len(np.unique(known))
     few = distinct <= _MOST_CLASSES and len(known) >= _ROWS_A_CLASS * distinct
@@ -121,7 +127,7 @@ def task_of(config: FinetuneConfig, table: Table, target: str) -> str:
 
 def _target(table: Table, name: str, task: str) -> Target:
     if task == "regression":
-        values = as_numbers(table, name).values
+        values = as_numbers(table, name, remedy=_NO_NUMBER).values
         return Target("regression", values.astype("float32")[:, None], (name,))
     column = table.columns[name]
     used = np.unique(column.values)

@@ -204,3 +204,33 @@ def test_encoder_of_a_fold_knows_nothing_of_what_is_tested(tmp_path, monkeypatch
     assert len(fitted_on) == 4  # the kept model, and three folds
     for known, asked in zip(fitted_on[1:], tested.values(), strict=True):
         assert known and not known & asked
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "message"),
+    [
+        ({"label": lambda row: ""}, {}, "t.csv: the target column 'label' is blank in every row"),
+        ({"label": lambda row: "x" if row == 1 else "ab"[row % 2]}, {"side": "side"}, "'x' is only in test"),
+        ({"side": lambda row: "test"}, {"side": "side"}, "no example is in train, all are in test"),
+        ({"size": lambda row: 1e30 if row == 3 else row}, {}, "t.csv line 5, column 'size': 1e\\+30 is too large"),
+        (
+            {"label": lambda row: 1e30 if row == 3 else row},
+            {"task": "regression"},
+            "line 5, column 'label': 1e\\+30 is",
+        ),
+        ({"label": lambda row: "many" if row == 3 else row}, {"task": "regression"}, "--set task=classification$"),
+        ({"size": lambda row: row % 2}, {"ignore": "n,side"}, "no column is left.*keep one that is right with --set"),
+        ({"size": lambda row: "" if row == 3 else row}, {}, "1 row of 60 has a blank cell.*--set ignore=size"),
+    ],
+)
+def test_tables_that_cannot_be_learned_are_refused(tmp_path, cells, settings, message):
+    """Each fault is named with what to do, and no run directory stays."""
+    usual = {"size": lambda row: row * 7 % 13, "n": lambda row: row * 5 % 11}
+    usual |= {"label": lambda row: "ab"[row % 2], "side": lambda row: ("train", "test", "validation")[row % 3]}
+    columns = usual | cells
+    data = write_csv(
+        tmp_path / "t.csv", ",".join(columns), [[make(row) for make in columns.values()] for row in range(60)]
+    )
+    with pytest.raises(DataError, match=message):
+        finetune.fit(data, run_dir=tmp_path / "run", target="label", **settings, **QUICK)
+    assert not (tmp_path / "run").exists()

@@ -129,13 +129,13 @@ def test_infinite_numbers_are_refused(tmp_path, text):
 def test_decimal_comma_is_recognised(tmp_path, cells):
     """One cell or all of them: the message offers the setting."""
     message = refusal(tmp_path, "n|x\n" + "".join(f"1|{cell}\n" for cell in cells).replace(";", ","))
-    assert "'1,5' is no number: the decimal sign is '.'" in message and "--set decimal=," in message
+    assert "'1,5' is no number: the decimal sign is '.'" in message and "--set 'decimal=,'" in message
 
 
 def test_thousands_are_recognised(tmp_path):
     """`1,234` may be either, so both remedies are named."""
     message = fault(tmp_path, ["1", '"1,234"', "2"])
-    assert "--set decimal=," in message and "remove it if it separates thousands" in message
+    assert "--set 'decimal=,'" in message and "remove it if it separates thousands" in message
 
 
 @pytest.mark.parametrize("text", ['"1,234,567"', '"1,234.5"', "1 234", "1'234"])
@@ -268,6 +268,20 @@ def test_target_that_is_no_number_is_named(tmp_path):
         as_numbers(table, "y")
     table = read(tmp_path, "n,y\n1,1.5\n2,\n", text=["y"])
     assert math.isnan(as_numbers(table, "y").values[1])
+
+
+def test_target_that_is_too_large_is_named(tmp_path):
+    """What a CSV file can say is more than 32-bit numbers hold."""
+    table = read(tmp_path, "n,y\n1,1.5\n2,1e39\n", text=["y"])
+    with pytest.raises(DataError, match="line 3, column 'y': 1e\\+39 is too large"):
+        as_numbers(table, "y")
+
+
+def test_target_is_offered_no_remedy_of_features(tmp_path):
+    """Leaving the target out, or asking for categories, would not help."""
+    table = read(tmp_path, "n,y\n1,1.5\n2,inf\n", text=["y"])
+    with pytest.raises(DataError, match="'inf' is no number.*Take it out$"):
+        as_numbers(table, "y", remedy="Take it out")
 
 
 def test_columns_cannot_be_changed(tmp_path):

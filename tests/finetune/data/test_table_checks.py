@@ -153,7 +153,7 @@ def test_repeated_rows_are_named_by_line(tmp_path):
     one = table(tmp_path, x=numbers, y=[*LABELS[:38], *LABELS[:2]])
     found = only(check_table(one, "y"))
     assert (found.kind, found.severity, found.rows) == ("duplicate rows", "warning", (38, 39))
-    assert "2 rows repeat an earlier row" in found.message and "line 40 = 2, 41 = 3" in found.message
+    assert "2 rows are equal to an earlier one;" in found.message and "line 40 = 2, 41 = 3" in found.message
 
 
 def test_same_row_with_two_labels_is_named(tmp_path):
@@ -200,3 +200,16 @@ def test_equal_rows_are_found_among_blanks_and_zeros():
 def test_repeated_rows_point_to_the_first():
     """Three equal rows are two repetitions of one."""
     assert repeated_rows([np.array([5.0, 6.0, 5.0, 5.0])]).tolist() == [[0, 2], [0, 3]]
+
+
+@pytest.mark.parametrize("text", ["1e300", "-1e19"])
+def test_numbers_that_no_model_computes_with_are_an_error(tmp_path, text):
+    """A feature beyond 1e18 has no variance in 32 bits; it is named with its line."""
+    table = read(
+        tmp_path,
+        "x,n,y\n" + "".join(f"{text if row == 5 else row % 7},{row * 3 % 11},{row % 2}\n" for row in range(20)),
+    )
+    found = [finding for finding in check_table(table, "y") if finding.severity == "error"]
+    assert [finding.kind for finding in found] == ["large numbers"] and "table.csv line 7, column 'x': " in found[
+        0
+    ].message
