@@ -70,10 +70,11 @@ def inspect(
         threads: how many files are worked on at once; one decoded picture each is in memory.
         track: `track(title, total, unit)` is a context manager that yields `advance(steps)`, as `Reporter.track`.
         cache_dir: verdicts are kept in its folder `checks`; None keeps none.
-        strict: refuse duplicates across classes or splits instead of warning.
+        strict: refuse bad files, and duplicates across classes or splits.
 
     Raises:
-        DataError: over 1 % of the files are bad, a class has no usable file left, or strict finds duplicates.
+        DataError: over 1 % of the files are bad, a class has no usable file left, or strict finds a bad file or
+            duplicates.
     """
     results = _hash_all(examples, limits, threads, track)
     readable = [index for index, result in enumerate(results) if isinstance(result, bytes)]
@@ -91,8 +92,8 @@ def inspect(
     _check_classes(examples, kept)
     hexes = tuple(digests[index].hex() for index in usable)
     warnings = duplicate_warnings(hexes, kept.labels, kept.given_splits, kept)
-    if warnings and strict:
-        raise DataError("\n".join([*warnings, "strict=true refuses this."]))
+    if strict and (warnings or kept.skipped):
+        raise DataError("\n".join([*warnings, *_skipped_warning(kept), "strict=true refuses this."]))
     return Inspection(kept, hexes, _fingerprint(kept, hexes), warnings, decoded, facts)
 
 
@@ -129,7 +130,12 @@ def _same_bytes(examples: Examples, digests: Sequence[str], places: Sequence[str
             " = ".join(f"{printable(examples.files[index])} ({places[index]})" for index in pair)
             for pair in pairs[:_LISTED]
         ]
-        yield f"{len(pairs):,} pairs of equal files lie {fault}: {_listed(lines, len(pairs), '; ')}. Remove one each."
+        count = (
+            f"{len(pairs):,} pair of equal files lies"
+            if len(pairs) == 1
+            else f"{len(pairs):,} pairs of equal files lie"
+        )
+        yield f"{count} {fault}: {_listed(lines, len(pairs), '; ')}. Remove one each."
 
 
 def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Track) -> list[bytes | str]:
@@ -211,6 +217,11 @@ def _read_verdicts(path: Path, examples: Examples) -> dict[str, str] | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return damaged if valid else None
+
+
+def _skipped_warning(examples: Examples) -> Iterator[str]:
+    if examples.skipped:
+        yield f"{len(examples.skipped):,} left out because they cannot be used:\n{_lines(examples.skipped)}"
 
 
 def _check_share(examples: Examples) -> None:

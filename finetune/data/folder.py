@@ -24,6 +24,17 @@ SPLIT_FOLDERS = {
 }
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
+ACCEPTED = (
+    "accepted are a folder of class folders, a CSV file (.csv, .tsv, .txt), an .npz file of arrays, keras:NAME and "
+    "tfds:NAME"
+)
+_OTHER_FILES = (
+    ((".xlsx", ".xls", ".xlsm", ".ods"), " Save the table as CSV in UTF-8 (Excel: 'CSV UTF-8')."),
+    ((".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".tsv.gz"), " Unpack it first."),
+    ((".parquet", ".feather", ".json", ".jsonl", ".h5", ".hdf5", ".pkl"), " Write the table as CSV first."),
+    ((".npy",), " Put x and y into one file: np.savez('data.npz', x=x, y=y)."),
+)
+
 
 @dataclass(frozen=True)
 class _Class:
@@ -74,16 +85,15 @@ def _check_root(root: Path) -> None:
         mode = root.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         beside = os.listdir(root.parent) if root.parent.is_dir() else []
-        raise DataError(
-            f"{name} does not exist; a folder of class folders is expected.{printable(nearest(root.name, beside))}"
-        ) from None
+        raise DataError(f"{name} does not exist; {ACCEPTED}.{printable(nearest(root.name, beside))}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if stat.S_ISDIR(mode):
         return
     if root.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise DataError(f"{name} is an archive: unzip or unpack it, and name the folder that comes out.")
-    raise DataError(f"{name} is a file; a folder of class folders is expected.")
+    save = next((how for suffixes, how in _OTHER_FILES if root.name.lower().endswith(suffixes)), "")
+    raise DataError(f"{name} is a file of another kind; {ACCEPTED}.{save}")
 
 
 def _split_folders(root: Path, folders: Sequence[str]) -> dict[str, str]:
@@ -103,7 +113,8 @@ def _split_folders(root: Path, folders: Sequence[str]) -> dict[str, str]:
         )
     for split, count in Counter(split_of.values()).items():
         if count > 1:
-            raise DataError(f"{name} holds {count} folders for {split} ({there}). Keep one of them.")
+            same = _names(folder for folder in split_of if split_of[folder] == split)
+            raise DataError(f"{name} holds {count} folders for {split} ({same}). Keep one of them.")
     return split_of
 
 

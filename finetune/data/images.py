@@ -159,8 +159,8 @@ def open_file(path: str | Path, limits: ImageLimits) -> BinaryIO:
     """
     try:
         file = open(path, "rb", opener=_open_without_waiting)
-    except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     status = os.fstat(file.fileno())
     try:
         if not stat.S_ISREG(status.st_mode):
@@ -260,7 +260,7 @@ def _reason(error: Exception, data: bytes, limits: ImageLimits) -> str:
     text = printable(" ".join(str(error).split()))[:120]
     if isinstance(error, EOFError) or signatures.is_cut_riff(data) or any(sign in text.lower() for sign in _CUT_SIGNS):
         return "truncated"
-    return f"damaged: {text or type(error).__name__}"
+    return signatures.damage(text or type(error).__name__)
 
 
 def _unknown(data: bytes) -> str:

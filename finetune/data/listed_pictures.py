@@ -1,6 +1,7 @@
 """A CSV file that lists pictures becomes Examples: a column of paths, and beside it what each picture shows."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def _usable_rows(
 ) -> tuple[list[_Row], list[Skipped], list[Skipped]]:
     """Return the rows whose picture is there and labelled, once each; then what is skipped, and what is left out."""
     cells, codes = table.columns[column].categories, table.columns[column].values.tolist()
-    paths = [os.path.normpath(cell.strip()) for cell in cells]
+    paths = [cell.strip() if "://" in cell else os.path.normpath(cell.strip()) for cell in cells]
     faults = [_fault(table.path, path) for path in paths]
     rows, skipped, left_out = [], [], []
     first: dict[str, int] = {}
@@ -197,10 +198,11 @@ def _refuse_contradiction(
 
 def _fault(csv_path: str, path: str) -> str:
     """Return why there is no picture at a path; empty where there is something, which is looked at later."""
-    if "://" in path or path.startswith(("http:/", "https:/")):
+    if "://" in path:
         return "an address, not a file; fetch it first"
     try:
-        os.stat(os.path.join(os.path.dirname(os.path.abspath(csv_path)), path))
+        if stat.S_ISDIR(os.stat(os.path.join(os.path.dirname(os.path.abspath(csv_path)), path)).st_mode):
+            return "a folder, not a picture"
     except (FileNotFoundError, NotADirectoryError):
         return "there is no such file"
     except OSError:

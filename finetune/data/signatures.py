@@ -8,9 +8,10 @@ from zoo.errors import ImageError
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GIF_SIGNATURES = (b"GIF87a", b"GIF89a")
 
+_NO_PIXELS = "not an image of pixels: convert to JPEG or PNG"
 _FOREIGN = (
-    (b"%!PS", "PostScript"),
-    (b"\xc5\xd0\xd3\xc6", "PostScript"),
+    (b"%!PS", f"PostScript, {_NO_PIXELS}"),
+    (b"\xc5\xd0\xd3\xc6", f"PostScript, {_NO_PIXELS}"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"PK\x05\x06", "a ZIP archive"),
     (b"Rar!", "a RAR archive"),
@@ -52,10 +53,15 @@ def foreign_kind(data: bytes) -> str | None:
         return "HEIC: convert to JPEG (Pillow cannot decode it here)"
     # PDF readers accept up to 1024 bytes of anything in front; no picture has this mark there.
     if b"%PDF-" in data[:1024]:
-        return "a PDF document"
+        return f"a PDF document, {_NO_PIXELS}"
     if not any(data[:1024]):
         return "nothing but zero bytes"
     return _markup_kind(data[:1024])
+
+
+def damage(said: str) -> str:
+    """Return in plain words what Pillow says of a file that it cannot decode."""
+    return "damaged: a text in it unpacks to too many bytes" if "MAX_TEXT_" in said else f"damaged: {said}"
 
 
 def _markup_kind(head: bytes) -> str | None:
@@ -63,7 +69,7 @@ def _markup_kind(head: bytes) -> str | None:
     if not text.startswith(b"<"):
         return None
     if b"<svg" in text or b"<!doctype svg" in text:
-        return "SVG"
+        return f"SVG, {_NO_PIXELS}"
     if b"<html" in text or b"<!doctype html" in text or b"<head" in text or b"<body" in text:
         return "an HTML page, not an image"
     return "XML or other markup, not an image"

@@ -138,7 +138,7 @@ def test_equal_files_in_two_classes_are_warned_of(root):
     """One of the two labels must be wrong."""
     write_files(root, {"dog/copy.png": (root / "cat/1.png").read_bytes()})
     (warning,) = check(root).warnings
-    assert "1 pairs of equal files lie in two classes" in warning
+    assert "1 pair of equal files lies in two classes" in warning
     assert "cat/1.png (cat) = dog/copy.png (dog)" in warning
 
 
@@ -160,6 +160,12 @@ def test_strict_refuses_equal_files_in_two_classes(root):
     """What is a warning otherwise ends the run."""
     write_files(root, {"dog/copy.png": (root / "cat/1.png").read_bytes()})
     assert "cat/1.png (cat) = dog/copy.png (dog)" in refusal(root, strict=True)
+
+
+def test_strict_refuses_a_single_bad_file(root):
+    """One bad file of a hundred is let pass otherwise."""
+    assert len(check(write_files(root, {"cat/torn.jpg": b""})).examples.skipped) == 1
+    assert "cat/torn.jpg: empty file" in (message := refusal(root, strict=True)) and "strict=true" in message
 
 
 def test_duplicates_are_found_again_in_a_split_of_our_own(root):

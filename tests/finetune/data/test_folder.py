@@ -144,7 +144,11 @@ def test_other_arrangements_are_refused_with_the_remedy(tmp_path, files, words):
     ("name", "words"),
     [
         ("dat", "does not exist; .* Nearest: data."),
-        ("data/cat/1.jpg", "is a file; a folder of class folders is expected"),
+        ("data/cat/1.jpg", "is a file of another kind; accepted are a folder of class folders, a CSV file"),
+        ("table.xlsx", "Excel: 'CSV UTF-8'"),
+        ("table.csv.gz", "Unpack it first"),
+        ("table.parquet", "Write the table as CSV first"),
+        ("Keras:mnist", "does not exist; accepted are .*keras:NAME"),
         ("pets.zip", "is an archive: unzip or unpack it"),
         ("pets.TAR.gz", "is an archive: unzip or unpack it"),
         ("data/cat/1.jpg/x", "does not exist"),
@@ -153,7 +157,7 @@ def test_other_arrangements_are_refused_with_the_remedy(tmp_path, files, words):
 )
 def test_a_root_that_is_no_folder_is_refused(root, name, words):
     """What is not there or not a folder is named with the remedy."""
-    touch(root.parent, "pets.zip", "pets.TAR.gz")
+    touch(root.parent, "pets.zip", "pets.TAR.gz", "table.xlsx", "table.csv.gz", "table.parquet")
     with pytest.raises(DataError, match=words):
         scan_folder(root.parent / name)
 

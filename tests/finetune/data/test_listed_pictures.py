@@ -71,6 +71,13 @@ def test_web_address_is_no_file(folder):
     assert "an address, not a file; fetch it first" in examples.skipped[0].reason
 
 
+def test_folder_is_no_picture(folder):
+    """A path that leads to a folder is listed with its line."""
+    (folder / "sub").mkdir()
+    examples, _ = scan(folder, "path,label\n0.png,a\n1.png,b\nsub,a\n")
+    assert [(item.file, item.reason) for item in examples.skipped] == [("sub", "line 4: a folder, not a picture")]
+
+
 def test_blank_label_is_skipped_with_its_line(folder):
     """A row without a class says nothing."""
     examples, _ = scan(folder, "path,label\n0.png,a\n1.png,b\n2.png,\n")
