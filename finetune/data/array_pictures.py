@@ -8,6 +8,8 @@ from finetune.data.array_targets import ArrayTarget, array_target
 from finetune.data.arrays import ArrayPixels, Arrays
 from finetune.data.examples import Examples
 from finetune.data.findings import refuse_errors
+from finetune.data.table_checks import similar_labels
+from finetune.data.table_source import as_findings
 from finetune.decide import Decision
 from zoo.errors import ConfigError, DataError
 
@@ -37,6 +39,9 @@ def array_examples(config: FinetuneConfig, arrays: Arrays) -> tuple[Examples, li
         if part.x.dtype.kind == "f":
             notes.append(f"{part.name}: fractional numbers in [0, 255] are rounded")
     target = array_target(config, arrays)
+    # whoever wrote "Cat" and "cat" may have meant one class
+    labels = target.names if target.task != "regression" else ()
+    findings = as_findings(similar_labels(arrays.root, arrays.target_name, labels))
     examples = Examples(
         root=arrays.root,
         files=arrays.names,
@@ -46,6 +51,7 @@ def array_examples(config: FinetuneConfig, arrays: Arrays) -> tuple[Examples, li
         notes=tuple(notes),
         task=target.task,
         pixels=ArrayPixels(arrays),
+        findings=findings,
     )
     return examples, [Decision("task", target.task, target.why)] if target.why else []
 

@@ -24,7 +24,7 @@ def array_table(config: FinetuneConfig, arrays: Arrays) -> tuple[Table, str, str
         DataError: the targets are of no use, or there are several.
         ConfigError: the config names a column that is not there.
     """
-    for name in ("target", "group", "sample_weight"):
+    for name in ("target", "group", "sample_weight", "path"):
         value = getattr(config, name)
         if value and value not in (arrays.target_name,):
             raise ConfigError(f"{name}={value}: {arrays.root} has arrays without such a column")

@@ -6,6 +6,7 @@ import numpy as np
 
 from finetune.config import FinetuneConfig
 from finetune.data.arrays import Arrays
+from finetune.data.columns import MOST_NUMBER, say_large
 from zoo.errors import ConfigError, DataError
 
 # Different numbers are taken for classes where there are no more of them, and so many examples of each.
@@ -45,8 +46,7 @@ def array_target(config: FinetuneConfig, arrays: Arrays) -> ArrayTarget:
     if any(part.y is None for part in arrays.parts):
         raise DataError(f"{arrays.root}: there are no targets; expected is an array y beside x")
     y = arrays.y
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise DataError(f"{arrays.root}: {_where(arrays, ~np.isfinite(y))} is no number; leave that example out")
+    _check_values(arrays, y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim > 2:
@@ -58,12 +58,28 @@ def array_target(config: FinetuneConfig, arrays: Arrays) -> ArrayTarget:
     if y.dtype.kind not in "biuf":
         raise DataError(f"{arrays.root}: the targets are texts; the task {task} needs numbers")
     rows = (y if y.ndim == 2 else y[:, None]).astype("float64")
+    _check_sizes(arrays, rows)
     if task == "multi_label" and not np.isin(rows, (0, 1)).all():
         raise DataError(f"{arrays.root}: the targets of task multi_label must be rows of 0 and 1")
     count = rows.shape[1]
     known = arrays.class_names if len(arrays.class_names) == count else ()
     base = arrays.target_name
     return ArrayTarget(task, rows, known or ((base,) if count == 1 else tuple(f"{base}{i}" for i in range(count))), why)
+
+
+def _check_values(arrays: Arrays, y: np.ndarray) -> None:
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise DataError(f"{arrays.root}: {_where(arrays, ~np.isfinite(y))} is no number; leave that example out")
+    blank = np.char.strip(y) == np.array("", y.dtype) if y.dtype.kind in "US" else np.zeros(len(y), bool)
+    if blank.any():
+        raise DataError(f"{arrays.root}: {_where(arrays, blank)} is blank; name its class, or leave that example out")
+
+
+def _check_sizes(arrays: Arrays, rows: np.ndarray) -> None:
+    large = np.abs(rows).max(axis=1, initial=0) > MOST_NUMBER
+    if large.any():
+        value = max(rows[large.argmax()], key=abs)
+        raise DataError(say_large(f"{arrays.root}: {_where(arrays, large)}", value))
 
 
 def _task(config: FinetuneConfig, arrays: Arrays, y: np.ndarray) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from finetune.data.arrays import OBJECTS
 from finetune.data.columns import Column, LeftOut, Table, as_numbers, require_column
 from finetune.data.pixels import digest_of
 from finetune.data.table_source import TARGET_NAMES
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 
 NAME = f"{OBJECTS}DataFrame"
 
@@ -20,7 +20,13 @@ def frame_table(config: FinetuneConfig, frame: pd.DataFrame) -> tuple[Table, str
 
     Raises:
         DataError: the frame is empty, has two columns of one name, or lacks one that the config names.
+        ConfigError: the config takes it for a list of pictures.
     """
+    if config.path:
+        raise ConfigError(
+            f"path={config.path}: pictures are listed in a CSV file; save the DataFrame as one beside them, as in "
+            f"frame.to_csv('pictures.csv', index=False), and name that file"
+        )
     table = columns_of(config, frame)
     names = [name for name in table.columns if name not in config.ignore]
     target, why = config.target, ""

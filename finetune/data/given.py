@@ -55,6 +55,11 @@ def _array(name: str, values: object) -> np.ndarray:
         raise DataError(f"{name} is no array: {error}; accepted is {_ACCEPTED}") from error
     if array.dtype == object and array.size and all(isinstance(value, str) for value in array.ravel()):
         array = array.astype(str)
+    if array.dtype == object and array.ndim == 1 and any(isinstance(value, str) for value in array):
+        at = next(index for index, value in enumerate(array) if not isinstance(value, str))
+        raise DataError(
+            f"{name} holds texts, but {name}[{at}] is {array[at]!r:.40}; give a text there, or leave that example out"
+        )
     if array.ndim < 1 or array.dtype.kind not in "biufUS":
         raise DataError(f"{name} is a {type(values).__name__}; accepted is {_ACCEPTED}")
     return array

@@ -80,7 +80,14 @@ def read_labels(config: FinetuneConfig, table: Table, target: str) -> Labels:
             f"{name}: the column {target!r} is {column.categories[0]!r} in every row; two classes at least are needed."
         )
     values = tuple(None if code < 0 else code for code in column.values.tolist())
-    return Labels(target, task, values, column.categories, decided, as_findings(similar_labels(table, column)))
+    return Labels(
+        target,
+        task,
+        values,
+        column.categories,
+        decided,
+        as_findings(similar_labels(table.path, target, column.categories)),
+    )
 
 
 def _separator(config: FinetuneConfig, column: Column) -> tuple[str, str]:
@@ -127,10 +134,14 @@ def _several(config: FinetuneConfig, table: Table, column: Column, separator: st
     notes = (
         (f"{blank:,} blank cells in {column.name!r}: pictures to which none of the labels applies",) if blank else ()
     )
-    codes = [label for labels in values for label in labels]
-    parts = Column(column.name, "categorical", np.array(codes, "int32"), names, "")
     return Labels(
-        column.name, "multi_label", values, names, tuple(decisions), as_findings(similar_labels(table, parts)), notes
+        column.name,
+        "multi_label",
+        values,
+        names,
+        tuple(decisions),
+        as_findings(similar_labels(table.path, column.name, names)),
+        notes,
     )
 
 

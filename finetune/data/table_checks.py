@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,7 +102,7 @@ def _check_target(table: Table, target: str) -> Iterator[Finding]:
         message = f"{name}: the target column {target!r} is {only} in every row; there is nothing to learn."
         yield Finding("constant target", "error", message, (target,))
     elif column.kind == "categorical":
-        yield from similar_labels(table, column)
+        yield from similar_labels(table.path, target, column.categories)
         if counts.max() >= IMBALANCED * counts.min():
             few, many = column.categories[values[counts.argmin()]], column.categories[values[counts.argmax()]]
             message = (
@@ -123,10 +123,10 @@ def _blank_targets(table: Table, target: str, blank: np.ndarray) -> Finding:
     return Finding("blank target", severity, message, rows=tuple(blank.tolist()), leaves_out=True)
 
 
-def similar_labels(table: Table, column: Column) -> Iterator[Finding]:
+def similar_labels(path: str, column: str, labels: Iterable[str]) -> Iterator[Finding]:
     """Yield what is to be said of labels that differ only by case, blanks, the coding of accents, or zeros in front."""
     alike: dict[str, list[str]] = {}
-    for text in column.categories:
+    for text in labels:
         folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
         whole = _WHOLE.fullmatch(folded)
         alike.setdefault(whole.group(1) if whole else folded, []).append(text)
@@ -134,10 +134,10 @@ def similar_labels(table: Table, column: Column) -> Iterator[Finding]:
     if groups:
         listed = "; ".join(", ".join(map(repr, texts)) for texts in groups[:_LISTED])
         message = (
-            f"{printable(table.path)}: labels in the column {column.name!r} that differ only by case, blanks or zeros "
+            f"{printable(path)}: labels in the column {column!r} that differ only by case, blanks or zeros "
             f"in front are taken as different classes: {listed}{_more(len(groups))}. Spell them alike if they are one."
         )
-        yield Finding("similar labels", "warning", message, (column.name,))
+        yield Finding("similar labels", "warning", message, (column,))
 
 
 def _check_columns(table: Table, target: str | None) -> Iterator[Finding]:

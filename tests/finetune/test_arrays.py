@@ -168,6 +168,13 @@ def test_frame_becomes_a_table(rows, tmp_path):
         ([object()], {"y": [1]}, DataError, "accepted is a path or name, a DataFrame"),
         (np.zeros((4, 8, 8), "uint8"), {"y": [0, 1, 0]}, DataError, "has 4 examples, but its targets have shape"),
         (np.zeros((4, 8, 8, 5), "uint8"), {"y": [0, 1, 0, 1]}, DataError, "expected are pictures"),
+        (
+            np.zeros((2, 8, 8), "uint8"),
+            {"y": ["cat", None]},
+            DataError,
+            r"y holds texts, but y\[1\] is None; give a text",
+        ),
+        (pd.DataFrame({"path": ["a.png"], "y": [1]}), {"path": "path"}, ConfigError, "to_csv.*name that file"),
         (tf.data.Dataset.range(5).repeat(), {}, DataError, "has no end"),
         (tf.data.Dataset.range(5), {}, DataError, "pairs"),
     ],

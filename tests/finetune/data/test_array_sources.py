@@ -128,6 +128,9 @@ def test_targets_mean_what_they_look_like(y, known, task, names):
         ([0, 1, 5], ("a", "b"), r"target of x\[2\] is 5, but 2 classes have names"),
         ([0.0, np.nan, 1.0], (), r"target of x\[1\] is no number"),
         ([1, 1, 1], ("a", "b"), "at least two classes"),
+        (["a", " ", "b"], (), r"target of x\[1\] is blank"),
+        ([0.5, 1.5, 1e39], (), r"target of x\[2\]: 1e\+39 is too large"),
+        ([[0.5, 0], [0.5, -1e30], [1, 1]], (), r"target of x\[1\]: -1e\+30 is too large"),
         (None, (), "there are no targets"),
     ],
 )
@@ -135,6 +138,14 @@ def test_bad_targets_are_named(y, known, message):
     """A target that cannot be is named with its place."""
     with pytest.raises(DataError, match=message):
         array_target(make_config({"data": "t"}), arrays_of(np.zeros((3, 2)), y, class_names=known))
+
+
+def test_labels_of_arrays_that_look_alike_are_warned_of():
+    """Texts that differ by case or blanks only are named, as those of a CSV file are."""
+    x, y = noise(30, 8, 8, 3), ["cat", "Cat", " cat"] * 10
+    examples, _ = array_examples(make_config({"data": "t.npz"}), arrays_of(x, y))
+    (finding,) = examples.findings
+    assert finding.severity == "warning" and "' cat', 'Cat', 'cat'" in finding.message
 
 
 @pytest.mark.parametrize("names", [("x", "y"), ("X", "Y"), ("images", "labels"), ("train_images", "train_labels")])
