@@ -42,8 +42,11 @@ def read_config_file(path: str | Path) -> tuple[dict[str, object], dict[str, str
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
     values, places = readers[path.suffix.lower()](path.name, text)
     for name, value in values.items():
-        if isinstance(value, Mapping | list):
-            raise ConfigError(f"{places.get(name, path.name)}: {name} must be a single value; received {value!r:.80}")
+        parts = value if isinstance(value, list) else [value]
+        if any(isinstance(part, Mapping | list) for part in parts):
+            raise ConfigError(
+                f"{places.get(name, path.name)}: {name} must be a value or a list of values; received {value!r:.80}"
+            )
     return values, places
 
 
@@ -63,11 +66,15 @@ def _read_yaml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]
     places: dict[str, str] = {}
     for key, value in document.value:
         line = f"{file} line {key.start_mark.line + 1}"
-        if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
-            raise ConfigError(f"{line}: must be `name: value` with a single value; nested values have no meaning here")
+        parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        if not all(isinstance(part, yaml.ScalarNode) for part in (key, *parts)):
+            raise ConfigError(
+                f"{line}: must be `name: value` with a value or a list of values; nested values have no meaning here"
+            )
         if key.value in values:
             raise ConfigError(f"{line}: {key.value} is set a second time; first on {places[key.value]}")
-        values[key.value], places[key.value] = value.value, line
+        values[key.value] = [part.value for part in parts] if isinstance(value, yaml.SequenceNode) else value.value
+        places[key.value] = line
     return values, places
 
 

@@ -162,3 +162,16 @@ def test_fit_works_as_a_stranger_types_it(pictures, tmp_path):
     assert "epoch 2, " in done.stderr and "epoch 3, " not in done.stderr
     assert "oneDNN" not in done.stderr and "cuda" not in done.stderr.lower()
     assert (tmp_path / "runs" / "pictures-1" / "report.html").is_file()
+
+
+@pytest.mark.keras
+def test_config_of_a_run_repeats_it(tmp_path):
+    """The command that README and the report print, `finetune fit --config RUN/config.json`, makes the same run."""
+    rows = "".join(f"{number % 7},{number % 5},{'ab'[number % 2]}\n" for number in range(40))
+    (tmp_path / "t.csv").write_text(f"x,z,label\n{rows}")
+    first, again = str(tmp_path / "run"), str(tmp_path / "again")
+    quick = ["--set", "epochs=3", "--set", "units=8,4", "--set", "ignore=z", "--verbose", "0"]
+    assert run_command(cli, ["fit", str(tmp_path / "t.csv"), "--run-dir", first, *quick]) == 0
+    assert run_command(cli, ["fit", "--config", f"{first}/config.json", "--run-dir", again, "--verbose", "0"]) == 0
+    found = [json.loads((tmp_path / name / "metrics.json").read_text())["test"] for name in ("run", "again")]
+    assert found[0] == found[1]

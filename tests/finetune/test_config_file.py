@@ -58,12 +58,12 @@ def test_unknown_key_has_line_and_nearest(read):
         ("a.yaml", "data: !!python/object/apply:os.system [id]\n", "tag .*python/object"),
         ("a.yaml", "model: !mine x\n", "tag !mine is not accepted"),
         ("a.yaml", "a: &x 1\nb: *x\n", "line 1: anchors and aliases"),
-        ("a.yaml", "model: {name: x}\n", "line 1: .*single value"),
+        ("a.yaml", "model: {name: x}\n", "line 1: .*a value or a list of values"),
         ("a.yaml", "- 1\n- 2\n", "must hold lines"),
         ("a.yaml", "model: 'x\n", "not YAML"),
         ("a.json", '{"seed": 1,\n]', "line 2: not JSON"),
         ("a.json", "[" * 100_000, "nested too deeply"),
-        ("a.json", '{"model": ["x"]}', "must be a single value"),
+        ("a.json", '{"model": [["x"]]}', "must be a value or a list of values"),
         ("a.json", "[1]", "must hold an object"),
         ("a.toml", "strict = True\n", "line 1.*lower case"),
         ("a.toml", 'data = "C:\\Users"\n', "line 1.*single quotes"),
@@ -96,3 +96,35 @@ def test_missing_and_huge_files_are_refused(tmp_path):
 def test_empty_yaml_is_no_setting(read):
     """A file of comments sets nothing."""
     assert read("a.yaml", "# later\n") == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"ignore": ["id", "no"], "units": [64, 32]}'),
+        ("a.yaml", "ignore: [id, no]\nunits:\n  - 64\n  - 32\n"),
+        ("a.toml", 'ignore = ["id", "no"]\nunits = [64, 32]\n'),
+    ],
+)
+def test_lists_of_values_are_read(name, text, tmp_path):
+    """Fields that take several values have them as a list, in each format; YAML's no stays a text."""
+    (tmp_path / name).write_text(text)
+    values, places = read_config_file(tmp_path / name)
+    config = make_config(values, places=places)
+    assert config.ignore == ("id", "no") and config.units == (64, 32)
+
+
+def test_every_field_of_a_config_can_be_read_back(tmp_path):
+    """What a run writes as config.json is a config file."""
+    config = make_config({"data": "d", "numeric": ("a",), "units": (3, 4), "seed": 5})
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    values, places = read_config_file(tmp_path / "config.json")
+    assert make_config(values, places=places) == config
+
+
+def test_list_for_a_single_value_names_the_field(tmp_path):
+    """A list where one value is due is a fault of that field."""
+    (tmp_path / "a.json").write_text('{"epochs": [1, 2]}')
+    values, places = read_config_file(tmp_path / "a.json")
+    with pytest.raises(ConfigError, match="epochs"):
+        make_config(values, places=places)
