@@ -7,8 +7,10 @@ import pandas as pd
 
 from finetune.config import FinetuneConfig
 from finetune.data.arrays import OBJECTS
+from finetune.data.column_typing import say_odd, tally_texts, verdict
 from finetune.data.columns import Column, LeftOut, Table, as_numbers, require_column
 from finetune.data.pixels import digest_of
+from finetune.data.table_file import Place
 from finetune.data.table_source import TARGET_NAMES
 from zoo.errors import ConfigError, DataError
 
@@ -58,11 +60,23 @@ def columns_of(config: FinetuneConfig, frame: pd.DataFrame) -> Table:
     lines = np.arange(len(frame))
     notes = ("lines are places in the DataFrame, counted from 0",)
     table = Table(NAME, columns, lines, ",", ".", notes=notes, sha256=_digest(columns))
+    texts = {config.target, config.group, config.side, *config.categorical, *config.numeric, *config.ignore}
+    for column in columns.values():
+        if column.kind == "categorical" and column.name not in texts:
+            _refuse_odd(table, column)
     for name in (*config.numeric, *config.categorical):
         require_column(table, name)
     columns |= {name: _asked(as_numbers(table, name)) for name in config.numeric}
     columns |= {name: _text(frame, columns[name]) for name in config.categorical}
     return table
+
+
+def _refuse_odd(table: Table, column: Column) -> None:
+    """Refuse texts of which nearly all are numbers, as those of a CSV file: one `1,5` makes texts of all in pandas."""
+    tally = tally_texts(column.values, column.categories, table.lines, table.decimal)
+    if verdict(tally) == "faulty":
+        line = int(table.lines[int((column.values == column.categories.index(tally.odd_text)).argmax())])
+        raise DataError(say_odd(Place(NAME, line), column.name, tally, table.decimal))
 
 
 def _column(name: str, series: pd.Series) -> Column:

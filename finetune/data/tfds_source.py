@@ -118,7 +118,8 @@ def _damage_named(what: str) -> Iterator[None]:
     except DataError:
         raise
     except _DAMAGE as error:
-        reason = printable(" ".join(str(error).split()))[:160]
+        # TensorFlow puts the name of its function in front: {{function_node …}}
+        reason = printable(" ".join(re.sub(r"{{.*?}}", "", str(error)).split()))[:160].rstrip(".")
         raise DataError(f"{printable(what)} ({reason}). Copy or prepare the data set again.") from error
 
 
@@ -128,7 +129,7 @@ def _check_labels(
     if used[-1] >= len(names):
         split, index, value = next(row for row in rows if row[2] >= len(names))
         raise DataError(
-            f"{place.root}: the label of {split}[{index}] is {value}, but there are {len(names)} names in "
+            f"{place.root}: the label of {split}[{index}] is {value}, but there are names for {len(names)} in "
             f"{printable(str(place.folder))}. Copy or prepare the data set again."
         )
     if len(used) < 2:

@@ -12,6 +12,8 @@ from small_pictures import SETTINGS, make_pictures
 
 import finetune
 from finetune.cli import cli, run_command
+from finetune.config import make_config
+from finetune.data.frame_table import frame_table
 from zoo.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.keras
@@ -184,6 +186,15 @@ def test_other_objects_are_refused(data, options, error, message, tmp_path):
     with pytest.raises(error, match=message):
         finetune.fit(data, run_dir=tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_frame_of_numbers_with_a_fault_is_refused(tmp_path):
+    """One cell that is no number makes texts of a column in pandas; it is named, unless the texts are asked for."""
+    frame = pd.DataFrame({"a": [*map(str, range(39)), "1,5"], "y": ["cat", "dog"] * 20})
+    with pytest.raises(DataError, match="line 39, column 'a': '1,5' is no number"):
+        finetune.fit(frame, run_dir=tmp_path / "run", verbose=0)
+    config = make_config({"data": "t", "categorical": ("a",)})
+    assert frame_table(config, frame)[0].columns["a"].kind == "categorical"
 
 
 def test_data_sets_have_a_limit(tmp_path):

@@ -1,6 +1,7 @@
 """The doctor: it says what a run would stumble over, in order of gravity, and trains nothing."""
 
 import json
+import os
 
 import pytest
 from small_pictures import make_pictures
@@ -41,6 +42,16 @@ def test_what_is_wrong_is_listed_by_gravity(examine, tmp_path):
     assert {("warning", "duplicates"), ("warning", "skipped")} <= set(found)
     assert found == sorted(found, key=lambda item: ("error", "warning", "note").index(item[0]))
     assert diagnosis.healthy and not examine(root, strict="true").healthy
+
+
+def test_odd_names_of_files_leave_the_answer_valid(tmp_path, capsysbinary):
+    """A skipped file whose name is no UTF-8, or holds a line end, is named in valid JSON."""
+    root = make_pictures(tmp_path / "pictures")
+    (root / "red" / os.fsdecode(b"\xff\xfe.png")).write_bytes(b"")
+    (root / "red" / "a\nb.png").write_bytes((root / "red" / "0.png").read_bytes())
+    run_command(cli, ["doctor", str(root), "--json", "--set", f"cache_dir={tmp_path / 'cache'}", "--verbose", "0"])
+    said = json.loads(capsysbinary.readouterr().out.decode("utf-8"))
+    assert [item["file"] for item in said["skipped"]] == [r"red/\xff\xfe.png"]
 
 
 def test_data_that_cannot_be_used_are_an_error(examine, tmp_path):

@@ -155,6 +155,17 @@ def test_blank_numbers_need_a_rule(tmp_path):
     assert run.predict([write_csv(tmp_path / "new.csv", "x,z", [("", 1)])])[0].class_name in "ab"
 
 
+@pytest.mark.parametrize(("missing", "filler"), [("mean", 4.0), ("median", 1.0), ("zero", 0.0)])
+def test_filler_is_that_of_the_training_rows(tmp_path, missing, filler):
+    """What is judged does not decide what a blank becomes."""
+    learned = [(value, "train", "ab"[row % 2]) for row, value in enumerate([1, 1, 10, ""] * 10)]
+    judged = [(1000, side, label) for side in ("validation", "test") for label in "abab"]
+    data = write_csv(tmp_path / "t.csv", "x,side,label", learned + judged)
+    run = finetune.fit(data, run_dir=tmp_path / "run", side="side", missing=missing, epochs=1, verbose=0)
+    (column,) = json.loads((run.path / "model.json").read_text())["columns"]
+    assert column["filler"] == filler
+
+
 def test_network_of_pictures_is_refused_for_a_table(tmp_path):
     """A model that takes pictures is named with those that take tables."""
     data = write_csv(tmp_path / "t.csv", "x,label", [(index % 7, "ab"[index % 2]) for index in range(40)])
@@ -209,6 +220,8 @@ def test_encoder_of_a_fold_knows_nothing_of_what_is_tested(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("cells", "settings", "message"),
     [
+        ({"label": lambda row: ("cat", " cat", "Cat")[row % 3]}, {"strict": True}, "' cat', 'Cat', 'cat'"),
+        ({"n": lambda row: 1}, {"strict": True}, "the column 'n' is the same in every row"),
         ({"label": lambda row: ""}, {}, "t.csv: the target column 'label' is blank in every row"),
         ({"label": lambda row: "x" if row == 1 else "ab"[row % 2]}, {"side": "side"}, "'x' is only in test"),
         ({"side": lambda row: "test"}, {"side": "side"}, "no example is in train, all are in test"),

@@ -128,7 +128,7 @@ def test_damaged_features_are_refused(tmp_path, content):
 def test_damaged_info_is_refused(tmp_path, content, message):
     """A dataset_info.json that the library cannot take is named, with the remedy."""
     (prepare(tmp_path) / "dataset_info.json").write_text(content)
-    assert message in (found := refusal(tmp_path)) and "repare the data set again" in found
+    assert message in (found := refusal(tmp_path)) and "prepare the data set again" in found
 
 
 @pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
@@ -140,14 +140,15 @@ def test_damaged_records_are_refused(tmp_path, file_format, damage):
         file.unlink()
     else:
         file.write_bytes(b"not a record" if damage == "foreign" else file.read_bytes()[:-60])
-    assert "the split train cannot be read" in (found := refusal(tmp_path)) and "repare the data set again" in found
+    assert "the split train cannot be read" in (found := refusal(tmp_path)) and "prepare the data set again" in found
+    assert "{{" not in found
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
         ([0] * 12, "all examples are 'cat'; at least two classes are needed"),
-        ([0, 1, 7] * 4, "the label of train[2] is 7, but there are 2 names"),
+        ([0, 1, 7] * 4, "the label of train[2] is 7, but there are names for 2 in"),
     ],
 )
 def test_labels_that_cannot_be_learned_are_refused(tmp_path, labels, message):
