@@ -57,9 +57,10 @@ class OneCycle(Schedule):
 
 @keras.saving.register_keras_serializable(package="keras_graft")
 class WarmUp(Schedule):
-    """From 0 in a straight line to another schedule's first rate, then that schedule from its beginning.
+    """In a straight line to another schedule's first rate, then that schedule from its beginning.
 
-    Goyal et al. 2017, section 2.2 (https://arxiv.org/abs/1706.02677).
+    Goyal et al. 2017, section 2.2 (https://arxiv.org/abs/1706.02677). The line begins at 0 before the first step: step
+    i of n has (i + 1) / n of the rate, for a step at 0 would be wasted, and Ftrl divides by its rate.
     """
 
     def __init__(self, schedule: Schedule, num_steps: int):
@@ -68,7 +69,7 @@ class WarmUp(Schedule):
     def __call__(self, step: object) -> object:
         """Return the rate at a step, a float32 scalar."""
         step = keras.ops.cast(step, "float32")
-        rising = self.schedule(keras.ops.zeros_like(step)) * step / self.num_steps
+        rising = self.schedule(keras.ops.zeros_like(step)) * (step + 1) / self.num_steps
         return keras.ops.where(
             step < self.num_steps, rising, self.schedule(keras.ops.maximum(step - self.num_steps, 0.0))
         )

@@ -59,11 +59,11 @@ def test_rates_follow_their_formula(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_warm_up_comes_before_any_schedule(name):
-    """Over two epochs the rate grows in a line from 0 to the schedule's first rate, then the schedule begins."""
+    """Over two epochs the rate grows in a line to the schedule's first rate, then the schedule begins."""
     config = make_config({"schedule": name})
     plain = learning_rate_schedule(config, learning_rate=PEAK, steps_per_epoch=STEPS_PER_EPOCH, epochs=EPOCHS - 2)
     found = rates(name, warmup_epochs=2)
-    np.testing.assert_allclose(found[:20], float(plain(0)) * np.arange(20) / 20, rtol=1e-6)
+    np.testing.assert_allclose(found[:20], float(plain(0)) * np.arange(1, 21) / 20, rtol=1e-6)
     np.testing.assert_allclose(found[20:], [float(plain(step)) for step in range(70)], rtol=1e-6)
 
 

@@ -1,0 +1,275 @@
+"""One optimizer for each group of variables at its own rate, with everything that must see all groups at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variables that share a learning rate.
+
+    Attributes:
+        name: as `read_norms` calls it.
+        variables: of the model.
+        multiplier: of the learning rate.
+    """
+
+    name: str
+    variables: tuple[keras.Variable, ...]
+    multiplier: float = 1.0
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """How gradients are cut.
+
+    Attributes:
+        kind: "clip_value", "clip_norm" or "global_clip_norm".
+        limit: largest element, norm of one variable's gradient, or norm of all together.
+    """
+
+    kind: str
+    limit: float
+
+    def __call__(self, gradients: Sequence, norm: object) -> list:
+        """Return the gradients cut; those that are None stay None.
+
+        Args:
+            gradients: a tensor or None for each variable.
+            norm: of all together.
+        """
+        if self.kind == "clip_value":
+            return [g if g is None else keras.ops.clip(g, -self.limit, self.limit) for g in gradients]
+        if self.kind == "clip_norm":
+            norms = [g if g is None else keras.ops.sqrt(_square(g)) for g in gradients]
+            return [g if g is None else self._scaled(g, own) for g, own in zip(gradients, norms, strict=True)]
+        # the difference is 0, and NaN for a norm that is not finite: then all of them show it, as in Keras
+        norm = norm + (norm - norm)
+        return [g if g is None else self._scaled(g, norm) for g in gradients]
+
+    def _scaled(self, gradient: object, norm: object) -> object:
+        return gradient * keras.ops.cast(self.limit / keras.ops.maximum(norm, self.limit), gradient.dtype)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """Variables in the order of the model's, held in a record because an optimizer keeps whatever is set on it."""
+
+    places: dict[int, int]
+    variables: tuple[keras.Variable, ...]
+    accumulators: tuple[keras.Variable, ...]
+    averages: tuple[keras.Variable, ...]
+
+
+class GroupedOptimizer(keras.optimizers.MultiOptimizer):
+    """A Keras optimizer for each group, moved by one learning rate; see `make_optimizer`.
+
+    A group's rate is the schedule's at the number of updates so far, times a factor that `learning_rate` and
+    `scale_learning_rate` set, times the group's multiplier. All that changes over time is in `variables`.
+    `iterations` counts updates, not batches.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        schedule: Callable,
+        make_inner: Callable[[Callable, Group], keras.optimizers.Optimizer],
+        *,
+        clipping: Clipping | None = None,
+        accumulation_steps: int = 1,
+        ema: float | None = None,
+    ):
+        inner = [make_inner(self._rate_of(group), group) for group in groups]
+        group_of = {id(variable): index for index, group in enumerate(groups) for variable in group.variables}
+        if len(group_of) != sum(len(group.variables) for group in groups):
+            raise ValueError("a variable is in two groups")
+        super().__init__(lambda variable: inner[group_of[id(variable)]], name="grouped")
+        self._groups, self._group_of, self._schedule = tuple(groups), group_of, schedule
+        self._clipping, self._accumulation_steps, self._ema = clipping, accumulation_steps, ema
+        self._factor = self.add_variable((), "ones", name="factor")
+        self._batches = self.add_variable((), dtype="int", name="batches")
+        shape = (len(groups),)
+        self._last, self._max, self._sum = (self.add_variable(shape, name=name) for name in ("last", "max", "sum"))
+        self._non_finite = self.add_variable(shape, dtype="int", name="non_finite")
+        self._counted = self.add_variable((), dtype="int", name="counted")
+        self._own = None
+
+    def _rate_of(self, group: Group) -> Callable:
+        return lambda: self.learning_rate * group.multiplier
+
+    @property
+    def learning_rate(self) -> object:
+        """The rate of a group whose multiplier is 1, now: a float32 scalar; setting it moves all groups."""
+        return self._schedule(self.iterations) * self._factor
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        planned = float(self._schedule(self.iterations))
+        if planned == 0:
+            raise ValueError("the schedule's rate is 0 at this step, which no factor turns into another")
+        self._factor.assign(value / planned)
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Multiply the rate of this and all later steps."""
+        self._factor.assign(self._factor * factor)
+
+    @property
+    def optimizers(self) -> list:
+        """Not there: callbacks of Keras that find it set each group's rate alone, instead of `learning_rate`."""
+        raise AttributeError("optimizers")
+
+    def build(self, var_list: Sequence[keras.Variable]) -> None:
+        """Make the variables of all groups' optimizers, the sums of gradients, and the averages.
+
+        Raises:
+            ValueError: a variable is in no group.
+        """
+        if self.built:
+            return
+        lost = [variable.path for variable in var_list if id(variable) not in self._group_of]
+        if lost:
+            raise ValueError(f"in no group: {', '.join(lost)}")
+        super().build(var_list)
+        summed = var_list if self._accumulation_steps > 1 else ()
+        averaged = var_list if self._ema else ()
+        self._own = _Own(
+            {id(variable): place for place, variable in enumerate(var_list)},
+            tuple(var_list),
+            tuple(self.add_variable_from_reference(variable, "sum") for variable in summed),
+            tuple(self.add_variable_from_reference(v, "average", _CopyOf(v)) for v in averaged),
+        )
+
+    def apply(self, grads: Sequence, trainable_variables: Sequence[keras.Variable] | None = None) -> None:
+        """Take the gradients of one batch: an update of the weights, or a part of one.
+
+        Args:
+            grads: a tensor or None for each variable.
+            trainable_variables: those that `build` was given; None for their order.
+        """
+        if not self.built:
+            self.build(list(trainable_variables))
+        own = self._own
+        variables = list(own.variables if trainable_variables is None else trainable_variables)
+        grads = [_dense(gradient, variable) for gradient, variable in zip(grads, variables, strict=True)]
+        if self._accumulation_steps == 1:
+            self._update(grads, variables)
+            return
+        sums = [own.accumulators[own.places[id(variable)]] for variable in variables]
+        for gradient, total in zip(grads, sums, strict=True):
+            if gradient is not None:
+                total.assign(total + gradient)
+        self._batches.assign_add(1)
+
+        def update() -> None:
+            means = [g if g is None else total / self._accumulation_steps for g, total in zip(grads, sums, strict=True)]
+            self._update(means, variables)
+            for variable in (*sums, self._batches):
+                variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
+
+        full = keras.ops.equal(self._batches, self._accumulation_steps)
+        _only_if(full, update, [*variables, *self.variables])
+
+    def _update(self, gradients: list, variables: list) -> None:
+        squares = [keras.ops.zeros(()) for _ in self._groups]
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if gradient is not None:
+                squares[self._group_of[id(variable)]] += _square(gradient)
+        squares = keras.ops.stack(squares)
+        self._note(keras.ops.sqrt(squares))
+        if self._clipping:
+            gradients = self._clipping(gradients, keras.ops.sqrt(keras.ops.sum(squares)))
+        super().apply(gradients, variables)
+        self._average()
+
+    def _note(self, norms: object) -> None:
+        finite = keras.ops.isfinite(norms)
+        known = keras.ops.where(finite, norms, 0.0)
+        self._last.assign(norms)
+        self._max.assign(keras.ops.maximum(self._max, known))
+        self._sum.assign_add(known)
+        self._non_finite.assign_add(keras.ops.cast(keras.ops.logical_not(finite), self._non_finite.dtype))
+        self._counted.assign_add(1)
+
+    def _average(self) -> None:
+        if not self._ema:
+            return
+        updates = keras.ops.cast(self.iterations, "float32")
+        # early averages forget faster, as with num_updates of tf.train.ExponentialMovingAverage
+        # (https://www.tensorflow.org/api_docs/python/tf/train/ExponentialMovingAverage)
+        kept = keras.ops.minimum(self._ema, (1 + updates) / (10 + updates))
+        own = self._own
+        for variable, average in zip(own.variables, own.averages, strict=True):
+            average.assign(average + (variable - average) * keras.ops.cast(1 - kept, average.dtype))
+
+    def swap_averages(self) -> None:
+        """Exchange the model's variables and their averages; a second call puts everything back, bit for bit.
+
+        Does nothing without averages. Statistics of BatchNormalization are no trained variables and stay.
+        """
+        own = self._own
+        if self._ema and own:
+            for variable, average in zip(own.variables, own.averages, strict=True):
+                value, mean = _value(variable), _value(average)
+                variable.assign(mean)
+                average.assign(value)
+
+    def read_norms(self) -> dict[str, dict[str, float]]:
+        """Return for each group the L2 norms of its gradients since `reset_norms`, before clipping.
+
+        Returns:
+            Name to last, max and sum (of the finite ones), non_finite and updates (how many there were).
+        """
+        columns = {"last": self._last, "max": self._max, "sum": self._sum, "non_finite": self._non_finite}
+        arrays = {name: keras.ops.convert_to_numpy(variable).tolist() for name, variable in columns.items()}
+        counted = {"updates": int(self._counted)}
+        return {
+            group.name: {name: array[index] for name, array in arrays.items()} | counted
+            for index, group in enumerate(self._groups)
+        }
+
+    def reset_norms(self) -> None:
+        """Begin a new epoch of norms."""
+        for variable in (self._last, self._max, self._sum, self._non_finite, self._counted):
+            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
+
+    def get_config(self) -> dict:
+        """Return names and multipliers for the record; a saved model is loaded with `compile=False`."""
+        return {"name": self.name, "groups": {group.name: group.multiplier for group in self._groups}}
+
+
+class _CopyOf(keras.initializers.Initializer):
+    def __init__(self, variable: keras.Variable):
+        self._variable = variable
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> object:
+        return keras.ops.cast(_value(self._variable), dtype)
+
+
+def _value(variable: keras.Variable) -> object:
+    """Return what a variable holds, which no later assignment changes."""
+    return keras.ops.copy(keras.ops.convert_to_tensor(variable))
+
+
+def _square(gradient: object) -> object:
+    return keras.ops.sum(keras.ops.square(keras.ops.cast(gradient, "float32")))
+
+
+def _dense(gradient: object, variable: keras.Variable) -> object:
+    """Return a gradient of embeddings, rows with their numbers on TensorFlow, as the tensor it stands for."""
+    if gradient is None or hasattr(gradient, "ndim"):
+        return gradient
+    return keras.ops.add(gradient, keras.ops.zeros(variable.shape, variable.dtype))
+
+
+def _only_if(condition: object, action: Callable[[], None], variables: Sequence[keras.Variable]) -> None:
+    """Do something that changes variables, or nothing."""
+    if keras.backend.backend() != "jax":
+        keras.ops.cond(condition, action, lambda: None)
+        return
+    # a branch of JAX cannot assign: do it, and put everything back
+    before = [_value(variable) for variable in variables]
+    action()
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(keras.ops.where(condition, _value(variable), value))
