@@ -187,8 +187,11 @@ def test_restored_variables_continue_to_the_bit(name):
     """Ten batches in a go are five, all variables read and written into a new optimizer, and five; cut in a sum."""
     whole, first, second = network(), network(), network(seed=3)
     grads = gradients(whole, 10)
-    expected = applied(whole, optimizer := optimizer_of(whole, optimizer=name, **EVERYTHING), grads)
-    applied(first, half := optimizer_of(first, optimizer=name, **EVERYTHING), grads[:5])
+    optimizer, half = (optimizer_of(model, optimizer=name, **EVERYTHING) for model in (whole, first))
+    for one in (optimizer, half):
+        one.scale_learning_rate(0.5)
+    expected = applied(whole, optimizer, grads)
+    applied(first, half, grads[:5])
     kept = values(half)
     second.set_weights(first.get_weights())
     again = optimizer_of(second, optimizer=name, **EVERYTHING)
