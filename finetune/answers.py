@@ -42,7 +42,12 @@ class Prediction:
             return f"{place}\t{self.class_name}\t{self.probability:.4f}"
         if self.labels is not None:
             return f"{place}\t{', '.join(self.labels) or '-'}"
-        return "\t".join([place, *(f"{value:.6g}" for value in self.values.values())])
+        return "\t".join([place, *map(_digits, self.values.values())])
+
+
+def _digits(value: float) -> str:
+    """Return a number with 6 digits, and a large one with 3 behind the point."""
+    return f"{value:.6g}" if abs(value) < 1e5 or abs(value) > 1e15 else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def answer(task: str, names: tuple[str, ...], outputs: np.ndarray, *, file: str, row: str | None = None) -> Prediction:

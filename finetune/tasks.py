@@ -7,7 +7,15 @@ from types import MappingProxyType
 import keras
 import numpy as np
 
+from zoo.scaling import Unstandardize
+
 OUTPUT_LAYER = "outputs"
+# A saved model answers in 32 bits where the mean is at most so many deviations from 0: that rounds by 1e-5 of one.
+_FAR = 100
+# Deviations of which 32 bits hold all digits.
+_PLAIN = (1e-30, 1e30)
+# What varies by less is one number, but for the rounding of sums of 64-bit numbers.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,8 @@ class Scale:
     """Mean and standard deviation of each output on the training side; a network learns numbers around 0 best.
 
     Attributes:
-        mean: (outputs,) float32, in units of the target.
-        std: (outputs,) float32, positive.
+        mean: (outputs,) float64, in units of the target.
+        std: (outputs,) float64, positive.
     """
 
     mean: np.ndarray
@@ -74,16 +82,35 @@ class Scale:
     @classmethod
     def of(cls, values: np.ndarray) -> "Scale":
         """Return the scale of targets (n, outputs); a constant output is divided by 1."""
-        std = values.std(axis=0, dtype="float64")
-        return cls(values.mean(axis=0, dtype="float64").astype("float32"), np.where(std > 0, std, 1).astype("float32"))
+        mean, std = mean_and_deviation(values)
+        return cls(mean, np.where(std > 0, std, 1.0))
 
     def standard(self, values: np.ndarray) -> np.ndarray:
         """Return targets (n, outputs) around 0, float32."""
         return ((values - self.mean) / self.std).astype("float32")
 
     def natural(self, values: np.ndarray) -> np.ndarray:
-        """Return what `standard` was given."""
+        """Return what `standard` was given, float64."""
         return values * self.std + self.mean
+
+    @property
+    def fits_32_bits(self) -> bool:
+        """Whether outputs in the target's own units lose nothing in 32 bits that the spread of the target shows."""
+        low, high = _PLAIN
+        return bool(((np.abs(self.mean) <= _FAR * self.std) & (self.std > low) & (self.std < high)).all())
+
+
+def mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each column of (n, columns), float64; 0 for a constant column.
+
+    Numbers of any size are squared within the range of 64 bits.
+    """
+    values = values.astype("float64")
+    mean = values.mean(axis=0)
+    centred = values - mean
+    unit = np.maximum(np.abs(centred).max(axis=0), np.finfo("float64").tiny)
+    std = unit * (centred / unit).std(axis=0)
+    return mean, np.where(std > ROUNDING * np.abs(mean), std, 0.0)
 
 
 def finish(logits: keras.KerasTensor, task: Task, scale: Scale | None) -> keras.KerasTensor:
@@ -91,7 +118,10 @@ def finish(logits: keras.KerasTensor, task: Task, scale: Scale | None) -> keras.
     if task.activation:
         # float32 whatever the policy: probabilities in half precision do not sum to 1
         return keras.layers.Activation(task.activation, dtype="float32", name="probabilities")(logits)
-    return keras.layers.Rescaling(scale.std.tolist(), scale.mean.tolist(), dtype="float32", name=OUTPUT_LAYER)(logits)
+    mean, std = scale.mean.tolist(), scale.std.tolist()
+    if scale.fits_32_bits:
+        return keras.layers.Rescaling(std, mean, dtype="float32", name=OUTPUT_LAYER)(logits)
+    return Unstandardize(mean, std, name=OUTPUT_LAYER)(logits)
 
 
 def outputs_of(logits: np.ndarray, task: Task, scale: Scale | None) -> np.ndarray:

@@ -10,7 +10,7 @@ class FillMissing(keras.layers.Layer):
     Args:
         fillers: a number for each column, found on training rows alone.
 
-    Input and output: (batch, columns) float32.
+    Input and output: (batch, columns) float32, or float64 where that is the layer's dtype.
 
     Example:
         >>> FillMissing([1.0, 2.0])(np.array([[np.nan, 5.0]]))  # doctest: +SKIP

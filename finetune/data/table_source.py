@@ -128,7 +128,7 @@ def task_of(config: FinetuneConfig, table: Table, target: str) -> str:
 def _target(table: Table, name: str, task: str) -> Target:
     if task == "regression":
         values = as_numbers(table, name, remedy=_NO_NUMBER).values
-        return Target("regression", values.astype("float32")[:, None], (name,))
+        return Target("regression", values[:, None], (name,))
     column = table.columns[name]
     used = np.unique(column.values)
     # texts of rows that were skipped are no classes

@@ -14,7 +14,7 @@ class Target:
     Attributes:
         task: one of `finetune.tasks.TASKS`.
         values: classification: (n,) int32, index of the class; multi_label: (n, labels) float32 of 0 and 1; regression
-            and forecasting: (n, outputs) float32 in their own units.
+            and forecasting: (n, outputs) float64 in their own units.
         names: of the classes, labels or outputs, as the user wrote them.
     """
 
@@ -40,7 +40,7 @@ def picture_target(examples: Examples) -> Target:
         return Target("classification", np.array(examples.labels, "int32"), examples.class_names)
     if examples.task == "regression":
         return Target(
-            "regression", np.array(examples.labels, "float32").reshape(len(examples), -1), examples.class_names
+            "regression", np.array(examples.labels, "float64").reshape(len(examples), -1), examples.class_names
         )
     values = np.zeros((len(examples), len(examples.class_names)), "float32")
     for row, labels in enumerate(examples.labels):

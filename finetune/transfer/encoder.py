@@ -8,8 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from finetune.tasks import mean_and_deviation
 from zoo.errors import RunStateError
 from zoo.filling import FillMissing
+from zoo.scaling import Standardize
 
 NUMBERS = "numbers"
 # One-hot columns a text may take; rarer texts share the place of unknown ones.
@@ -26,7 +28,7 @@ class InputColumn:
         kind: "numeric" or "categorical".
         input: name of the model's input that holds it: "numbers", or its own.
         mean: of the training rows; numeric only.
-        std: of the training rows, 1 for a constant column; numeric only.
+        std: of the training rows, 0 for a constant column, which says nothing; numeric only.
         filler: what a blank becomes; None where blanks are refused; numeric only.
         categories: texts of the training rows, the most frequent first; categorical only.
     """
@@ -45,7 +47,7 @@ class Encoder:
     """The encoding part of a model and what it was fitted to.
 
     Attributes:
-        model: {"numbers": (batch, numeric columns) float32, and for each categorical column (batch, 1) text} to
+        model: {"numbers": (batch, numeric columns) float64, and for each categorical column (batch, 1) text} to
             (batch, width) float32.
         columns: in the order of the table; numeric ones are in this order in "numbers".
     """
@@ -80,10 +82,10 @@ def fit_columns(
         known = known[~np.isnan(known)].astype("float64")
         if not len(known):
             known = np.zeros(1)
-        filler = {"mean": known.mean(), "median": np.median(known), "zero": 0.0}.get(missing)
-        std = float(known.std()) or 1.0
+        mean, std = (float(value[0]) for value in mean_and_deviation(known[:, None]))
+        filler = {"mean": mean, "median": np.median(known), "zero": 0.0}.get(missing)
         filler = None if filler is None else float(filler)
-        columns.append(InputColumn(name, "numeric", NUMBERS, float(known.mean()), std, filler))
+        columns.append(InputColumn(name, "numeric", NUMBERS, mean, std, filler))
     return tuple(columns)
 
 
@@ -95,12 +97,12 @@ def build_encoder(columns: Sequence[InputColumn]) -> Encoder:
     numeric = [column for column in columns if column.kind == "numeric"]
     inputs, parts = {}, []
     if numeric:
-        inputs[NUMBERS] = x = keras.Input((len(numeric),), name=NUMBERS)
+        inputs[NUMBERS] = x = keras.Input((len(numeric),), dtype="float64", name=NUMBERS)
         fillers = [column.filler for column in numeric]
         if None not in fillers:
-            x = FillMissing(fillers, name="fill_missing")(x)
-        mean, variance = [column.mean for column in numeric], [column.std**2 for column in numeric]
-        parts.append(keras.layers.Normalization(mean=mean, variance=variance, name="normalize")(x))
+            x = FillMissing(fillers, dtype="float64", name="fill_missing")(x)
+        mean, std = [column.mean for column in numeric], [column.std for column in numeric]
+        parts.append(Standardize(mean, std, name="normalize")(x))
     for column in columns:
         if column.kind == "categorical":
             inputs[column.input] = text = keras.Input((1,), dtype="string", name=column.input)
@@ -124,7 +126,7 @@ def model_inputs(values: Mapping[str, np.ndarray], columns: Sequence[InputColumn
         columns: of the encoder.
     """
     numeric = [values[column.name] for column in columns if column.kind == "numeric"]
-    inputs = {NUMBERS: np.stack(numeric, axis=1).astype("float32")} if numeric else {}
+    inputs = {NUMBERS: np.stack(numeric, axis=1).astype("float64")} if numeric else {}
     for column in columns:
         if column.kind == "categorical":
             inputs[column.input] = keras.ops.convert_to_tensor(values[column.name].astype(str)[:, None])

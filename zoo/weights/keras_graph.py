@@ -11,6 +11,7 @@ import keras
 
 from zoo.blocks import GroupedConv2D
 from zoo.filling import FillMissing
+from zoo.scaling import Standardize, Unstandardize
 from zoo.weights.keras_calls import Output
 from zoo.weights.keras_config import SEQUENTIAL, Layer, Network
 from zoo.weights.keras_lookup import LOOKUP
@@ -22,6 +23,8 @@ _CLASSES: Mapping[str, type[keras.Layer]] = {
     LOOKUP: keras.layers.StringLookup,
     "GroupedConv2D": GroupedConv2D,
     "FillMissing": FillMissing,
+    "Standardize": Standardize,
+    "Unstandardize": Unstandardize,
 }
 # Functions of the modules in which Keras keeps classes that it does not publish.
 _BESIDE: Mapping[str, Callable] = {

@@ -45,6 +45,8 @@ OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "TrueDivide", "Flip"})
 OUR_LAYERS = {
     "GroupedConv2D": ("zoo.blocks", "zoo>GroupedConv2D"),
     "FillMissing": ("zoo.filling", "zoo>FillMissing"),
+    "Standardize": ("zoo.scaling", "zoo>Standardize"),
+    "Unstandardize": ("zoo.scaling", "zoo>Unstandardize"),
 }
 
 RUNS_CODE = frozenset({"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
