@@ -62,8 +62,16 @@ class FinetuneConfig(BaseModel):
             cnn1d and cnn_lstm.
         units: of each hidden layer; None decides.
         l2: penalty on the weights of hidden layers.
-        method: "head" (frozen trunk, the head learns: pictures), "scratch" (random weights, all is
-            trained), or "auto".
+        method: of pretrained networks: "head" (the trunk is frozen, the head learns), "two_phase" (then the upper
+            stages too), "gradual" (one stage more at a time), "full" (all of it), "reinit" (upper stages begin from
+            random weights); or "scratch" (all begins from them), or "auto".
+        unfreeze: stages before the head that two_phase, gradual and reinit let learn; None decides.
+        reinit: of these, how many begin from random weights in method reinit; None for 1.
+        freeze: layers that never learn, by name or by patterns of whole names.
+        bn: batch normalization in pretrained stages that learn: "frozen" keeps all of it, "statistics" lets the moving
+            statistics follow, "train" lets the weights learn too.
+        fine_tune_epochs: most epochs of each phase in which pretrained stages learn.
+        fine_tune_factor: what the learning rate is multiplied by in those.
         weights: "imagenet", a full tag, or the path of a weights file.
         run_dir: directory to write; None makes the next free `runs/<data>-<n>`.
         seed: of the split, the initial weights, dropout and the order of examples.
@@ -146,7 +154,13 @@ class FinetuneConfig(BaseModel):
     model: str = "auto"
     units: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None, BeforeValidator(_listed)] = None
     l2: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
-    method: Literal["auto", "head", "scratch"] = "auto"
+    method: Literal["auto", "head", "two_phase", "gradual", "full", "reinit", "scratch"] = "auto"
+    unfreeze: Annotated[int | None, Field(ge=0, le=100)] = None
+    reinit: Annotated[int | None, Field(ge=1, le=100)] = None
+    freeze: Names = ()
+    bn: Literal["frozen", "statistics", "train"] = "frozen"
+    fine_tune_epochs: int = Field(15, ge=1, le=100_000)
+    fine_tune_factor: float = Field(0.1, gt=0, le=1, allow_inf_nan=False)
     weights: str = "imagenet"
     run_dir: str | None = None
     seed: int = Field(0, ge=0, lt=2**32)

@@ -80,11 +80,6 @@ def resolve(
 
 def _check_pretrained(config: FinetuneConfig) -> None:
     """Refuse settings that do not go with a frozen pretrained network."""
-    if config.augmentation != "none" or config.mixup or config.cutmix:
-        raise ConfigError(
-            "augmentation, mixup and cutmix need method scratch: with a frozen network every picture's features are "
-            "computed once"
-        )
     if config.image_size is not None and config.image_size < MIN_IMAGE_SIZE:
         raise ConfigError(
             f"image_size must be at least {MIN_IMAGE_SIZE} for a pretrained network; received {config.image_size}"

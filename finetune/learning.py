@@ -1,35 +1,71 @@
-"""What learns: a head on prepared data, once for the model that is kept, and once for each fold."""
+"""What learns: phase after phase on a network, once for the model that is kept, and once for each fold."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import keras
 import numpy as np
 
+from finetune.clock import Clock
 from finetune.config import FinetuneConfig
 from finetune.data.split import SPLITS, Splits
 from finetune.evaluation.sides import brief_metrics
 from finetune.progress import Reporter
-from finetune.tasks import TASKS, Scale
-from finetune.training.fit import Row, fit_head
+from finetune.tasks import TASKS, Scale, Task
+from finetune.training.fit import fit_phase
+from finetune.training.loop import Progress, Row
 from finetune.training.weights import example_weights
+from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable
+from finetune.transfer.methods import HEAD, Phase, phases_of
+from finetune.transfer.network import FEATURES, Network, make_network
 from finetune.transfer.trunk import head_outputs
 
 
 @dataclass(frozen=True)
-class Learned:
-    """A head that has learned.
+class Lesson:
+    """What learning needs beside a split: the same for the kept model and for each fold.
 
     Attributes:
-        head: features to logits, with the weights of its best epoch.
-        scale: of targets that are numbers.
-        history: a row for each epoch.
+        kind: module for the kind of data.
+        config: of the run, resolved.
+        data: checked examples.
+        reporter: shows progress.
+        clock: times the parts.
+        callbacks: of Keras.
     """
 
-    head: keras.Model
+    kind: ModuleType
+    config: FinetuneConfig
+    data: object
+    reporter: Reporter
+    clock: Clock = field(default_factory=Clock)
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A network that has learned.
+
+    Attributes:
+        network: with the weights of its best epoch.
+        scale: of targets that are numbers.
+        history: a row for each epoch of all phases.
+        stages: parameters by stage, as they learned in the last phase.
+        cut: where the network was cut last.
+        features: of all examples at that cut.
+    """
+
+    network: Network
     scale: Scale | None
     history: list[Row]
+    stages: list[Count]
+    cut: str
+    features: object
+
+    def outputs(self, task: Task, indices: np.ndarray | None = None) -> np.ndarray:
+        """Return the outputs (n, outputs) float32 for all examples, or for some."""
+        return head_outputs(self.network.above(self.cut), self.features.array, task, self.scale, indices=indices)
 
 
 @dataclass(frozen=True)
@@ -49,65 +85,77 @@ class FoldAnswers:
     rows: list[dict[str, object]]
 
 
-def learn(
-    kind: ModuleType,
-    config: FinetuneConfig,
-    data: object,
-    features: object,
-    splits: Splits,
-    on_epoch: Callable[[Row], None],
-) -> Learned:
-    """Train a new head on the training side, with the validation side picking the epoch.
+def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training") -> Learned:
+    """Build a network on a trunk and train it, phase by phase, the validation side picking the epoch.
+
+    Everything below the lowest stage that learns in a phase is run once over all examples, and what it gives is kept.
 
     Args:
-        kind: module for the kind of data.
-        config: of the run, resolved.
-        data: checked examples.
-        features: of all examples.
+        lesson: what is learned, and how.
+        trunk: what comes before the head; its weights change where the method says so.
         splits: who learns and who picks.
-        on_epoch: called with each row of the history.
+        title: of the bar.
     """
-    target = kind.target(data)
+    kind, config = lesson.kind, lesson.config
+    target = kind.target(lesson.data)
     task, sides = TASKS[target.task], {name: np.array(getattr(splits, name), int) for name in SPLITS}
     scale = None if task.activation else Scale.of(target.values[sides["train"]])
-    head = kind.new_head(config, features, target)
-    history = fit_head(
-        kind.training_model(config, head),
-        features.array,
-        target.values,
-        task=task,
-        sides=sides,
-        config=config,
-        on_epoch=on_epoch,
-        scale=scale,
-        mixing=kind.mixing(config),
-        weights=example_weights(config, target, sides["train"], data.examples.weights),
-    )
-    return Learned(head, scale, history)
+    head = kind.new_head(config, trunk.model.output_shape[1:], target)
+    network = make_network(trunk.model, head, staged=kind.STAGED)
+    phases = phases_of(config, tuple(network.stages) if kind.STAGED else (HEAD,))
+    weights = example_weights(config, target, sides["train"], lesson.data.examples.weights)
+    progress, history = None, []
+    fresh = {HEAD}
+    for phase in phases:
+        fresh |= set(phase.reinit)
+        reinitialize(network, phase.reinit, seed=config.seed)
+        set_trainable(network, phase.stages, bn=config.bn, freeze=config.freeze, fresh=tuple(fresh))
+        if kind.STAGED:
+            lesson.reporter.say(_described(phase, count_parameters(network)))
+        cut, features = _prepare(lesson, trunk, network, phase)
+        audit = FreezeAudit(network)
+        with lesson.clock("train"), lesson.reporter.epochs(_titled(title, phase, phases), phase.epochs) as on_epoch:
+            progress = fit_phase(
+                kind.training_model(config, network.above(cut)),
+                features.array,
+                target.values,
+                task=task,
+                sides=sides,
+                config=config,
+                phase=phase,
+                rates=_rates(config, network, phase),
+                on_epoch=on_epoch,
+                scale=scale,
+                mixing=kind.mixing(config),
+                weights=weights,
+                callbacks=lesson.callbacks,
+                before=progress,
+                between=_once(audit.check),
+            )
+            audit.check()
+        history += progress.rows
+    return Learned(network, scale, history, count_parameters(network), cut, features)
 
 
-def answer_by_folds(
-    kind: ModuleType,
-    config: FinetuneConfig,
-    data: object,
-    features: object,
-    folds: Sequence[Splits],
-    reporter: Reporter,
-) -> FoldAnswers:
-    """Train a head for each fold, and let it answer for the examples that the fold tests.
+def answer_by_folds(lesson: Lesson, trunk: object, folds: Sequence[Splits]) -> FoldAnswers:
+    """Train a network for each fold, and let it answer for the examples that the fold tests.
 
-    What is fitted on training examples before the head, such as the encoder of a table, is fitted anew in each fold.
+    Every fold begins from the same pretrained weights. What is fitted on training examples before the head, such as
+    the encoder of a table, is fitted anew in each.
     """
-    target = kind.target(data)
-    task, fold_of, rows = TASKS[target.task], np.zeros(len(target), int), []
+    kind, config, data = lesson.kind, lesson.config, lesson.data
+    target, rows = kind.target(data), []
+    task, fold_of = TASKS[target.task], np.zeros(len(target), int)
     outputs, means = None, None if task.activation else np.zeros(target.values.shape)
+    pretrained = trunk.model.get_weights()
     for number, fold in enumerate(folds, start=1):
         if kind.TRUNK_IS_FITTED:
-            features = kind.features(config, kind.build_trunk(config, data, fold), data, reporter)
-        with reporter.epochs(f"fold {number} of {len(folds)}", config.epochs) as on_epoch:
-            learned = learn(kind, config, data, features, fold, on_epoch)
+            trunk = kind.build_trunk(config, data, fold)
+        else:
+            trunk.model.set_weights(pretrained)
+        learned = learn(replace(lesson, clock=Clock()), trunk, fold, f"fold {number} of {len(folds)}")
         tested = np.array(fold.test)
-        answers = head_outputs(learned.head, features.array, task, learned.scale, indices=tested)
+        answers = learned.outputs(task, tested)
         if outputs is None:
             outputs = np.zeros((len(target), answers.shape[1]), answers.dtype)
         outputs[tested], fold_of[tested] = answers, number
@@ -116,4 +164,42 @@ def answer_by_folds(
         best = min(learned.history, key=lambda row: row["val_loss"])
         scores = brief_metrics(target.task, target.values[tested], answers)
         rows.append({"fold": number, **fold.sizes(), "best_epoch": best["epoch"], **scores})
+    if not kind.TRUNK_IS_FITTED:
+        trunk.model.set_weights(pretrained)
     return FoldAnswers(outputs, means, fold_of, rows)
+
+
+def _prepare(lesson: Lesson, trunk: object, network: Network, phase: Phase) -> tuple[str, object]:
+    """Return where the network is cut for a phase, and what all examples are there."""
+    with lesson.clock("features"):
+        if lesson.kind.STAGED:
+            wanted = network.cut_below(phase.stages[0])
+            return lesson.kind.prepare(lesson.config, trunk, network, wanted, lesson.data, lesson.reporter)
+        return FEATURES, lesson.kind.features(lesson.config, trunk, lesson.data, lesson.reporter)
+
+
+def _rates(config: FinetuneConfig, network: Network, phase: Phase) -> Mapping[str, tuple[list[keras.Variable], float]]:
+    """Return the variables of each stage that learns, and what their rate is multiplied by: less the lower they are."""
+    above = {stage: number for number, stage in enumerate(reversed(phase.stages))}
+    return {
+        stage: ([v for layer in network.stages[stage] for v in layer.trainable_weights], config.layer_decay**depth)
+        for stage, depth in above.items()
+    }
+
+
+def _once(check: Callable[[], None]) -> Callable[[Progress], None]:
+    """Return what checks after the first call of steps, and never again."""
+    left = [check]
+    return lambda progress: left.pop()() if left else None
+
+
+def _described(phase: Phase, counts: Sequence[Count]) -> str:
+    """Return a line that says what learns in a phase."""
+    learning = ", ".join(f"{count.stage} {count.trainable:,}" for count in counts if count.trainable)
+    total, all_of_it = sum(count.trainable for count in counts), sum(count.parameters for count in counts)
+    again = f"; {', '.join(phase.reinit)} from random weights" if phase.reinit else ""
+    return f"  phase {phase.name}: {total:,} of {all_of_it:,} parameters learn ({learning}){again}"
+
+
+def _titled(title: str, phase: Phase, phases: Sequence[Phase]) -> str:
+    return title if len(phases) == 1 else f"{title}: {phase.name}"

@@ -3,14 +3,14 @@
 import re
 import resource
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
 
 from finetune import decide
+from finetune.clock import Clock
 from finetune.config import FinetuneConfig, make_config
 from finetune.data.arrays import OBJECTS
 from finetune.data.findings import refuse_errors
@@ -19,13 +19,13 @@ from finetune.data.targets import Target
 from finetune.environment import environment
 from finetune.judging import judge
 from finetune.kinds.choose import open_source
-from finetune.learning import answer_by_folds, learn
+from finetune.learning import Learned, Lesson, answer_by_folds, learn
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
-from finetune.transfer.trunk import head_outputs, join, verify_joined
+from finetune.transfer.trunk import verify_joined
 from zoo.errors import ConfigError
 from zoo.weights.sources import file_sha256
 
@@ -37,6 +37,7 @@ def fit(
     run_dir: str | Path | None = None,
     overwrite: bool = False,
     verbose: int = 1,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **settings: object,
 ) -> Run:
     """Fine-tune a model on pictures, a table or a series.
@@ -48,6 +49,7 @@ def fit(
         run_dir: directory for everything the run leaves; by default the next free `runs/<data>-<n>`.
         overwrite: replace the run that is in `run_dir`.
         verbose: 0 is silent, 1 draws progress bars, 2 prints a line for each epoch.
+        callbacks: of Keras, as for `Model.fit`; called over all phases, with epochs that count on.
         **settings: any field of `FinetuneConfig`, such as model="efficientnet_lite0" or seed=1.
 
     Returns:
@@ -69,15 +71,22 @@ def fit(
     else:
         config = make_config({"data": OBJECTS, "run_dir": run_dir} | settings)
         given = as_given(data, y, max_bytes=config.max_array_bytes)
-    return run_recipe(config, overwrite=overwrite, reporter=Reporter(verbose), given=given)
+    return run_recipe(config, overwrite=overwrite, reporter=Reporter(verbose), given=given, callbacks=callbacks)
 
 
-def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter, given: Given | None = None) -> Run:
+def run_recipe(
+    config: FinetuneConfig,
+    *,
+    overwrite: bool,
+    reporter: Reporter,
+    given: Given | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Run:
     """Carry out one run: check, split, features, head, join, evaluate, report. Errors are those of `fit`."""
-    seconds: dict[str, float] = {}
+    clock = Clock()
     if config.data is None:
         raise ConfigError("data is missing: name a folder of class folders, or a CSV file")
-    with _timed("read", seconds):
+    with clock("read"):
         kind, source, decisions = open_source(config, given)
     config = config.model_copy(update={decision.what: decision.value for decision in decisions})
     config, settled = kind.resolve(config, source)
@@ -88,7 +97,7 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter, g
 
     with RunDir.claim(path, overwrite=overwrite) as run_dir:
         # Data: everything is checked, then dealt to three sides.
-        with _timed("check", seconds):
+        with clock("check"):
             data = kind.check(config, source, reporter)
             config, settled = kind.settle(config, data)
             splits = kind.deal(config, data)
@@ -99,45 +108,40 @@ def run_recipe(config: FinetuneConfig, *, overwrite: bool, reporter: Reporter, g
         _say_plan(reporter, kind.NOUN, described_data, decisions)
         config = config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
 
-        # Trunk: what comes before the head, frozen, run once over all of the data.
-        with _timed("build", seconds):
+        # Network: a trunk that is pretrained or fitted, and a new head; phase after phase learns.
+        with clock("build"):
             trunk = kind.build_trunk(config, data, splits)
         run_dir.write_json("config", config.model_dump(mode="json"))
         run_dir.write_json("environment", environment())
         run_dir.write_json("data", described_data)
-        with _timed("features", seconds):
-            features = kind.features(config, trunk, data, reporter)
-        reporter.say(kind.sizes(features, seconds))
-
-        # Head: learns on the features, then takes its place on the trunk.
-        target = kind.target(data)
-        task, folds = TASKS[target.task], None
+        target, folds = kind.target(data), None
+        task, lesson = TASKS[target.task], Lesson(kind, config, data, reporter, clock, callbacks)
         if splits.folds:
-            with _timed("folds", seconds):
-                folds = answer_by_folds(kind, config, data, features, splits.folds, reporter)
-        with _timed("train", seconds), reporter.epochs("training the head", config.epochs) as on_epoch:
-            learned = learn(kind, config, data, features, splits, on_epoch)
-            outputs = head_outputs(learned.head, features.array, task, learned.scale)
-        with _timed("join", seconds):
-            model = join(trunk.model, learned.head, task, learned.scale)
+            with clock("folds"):
+                folds = answer_by_folds(lesson, trunk, splits.folds)
+        learned = learn(lesson, trunk, splits)
+        reporter.say(kind.sizes(learned.features, clock.seconds))
+        with clock("verify"):
+            outputs = learned.outputs(task)
+            model = learned.network.finished(task, learned.scale)
             first, count = kind.first_inputs(config, trunk, data)
             verify_joined(model, first, outputs[:count], learned.scale)
 
         # Evaluation: the test side is looked at here, once.
-        with _timed("evaluate", seconds):
+        with clock("evaluate"):
             judged = judge(kind, data, splits, outputs, folds)
             mistakes = kind.mistakes(config, data, judged.indices, judged.outputs)
 
         # What stays.
         with run_dir.model_to_write() as temporary:
             model.save(temporary)
-        described = _describe_model(config, model, learned.head, target) | kind.describe_inputs(config, trunk)
+        described = _describe_model(config, learned, target) | kind.describe_inputs(config, trunk)
         described["model_sha256"] = file_sha256(run_dir.model_path)
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(learned.history)
         run_dir.write_predictions(judged.rows)
-        run_dir.write_json("metrics", judged.metrics | {"seconds": seconds, "peak_rss_bytes": _peak_rss_bytes()})
-        sheet = kind.samples(config, features, splits)
+        run_dir.write_json("metrics", judged.metrics | {"seconds": clock.seconds, "peak_rss_bytes": _peak_rss_bytes()})
+        sheet = kind.samples(config, learned.features, splits)
         if sheet:
             run_dir.write_plot(SAMPLES_PLOT, sheet)
         for number, mistake in enumerate(mistakes):
@@ -169,22 +173,17 @@ def _say_plan(
         reporter.say(f"  {decision}")
 
 
-def _describe_model(config: FinetuneConfig, model: keras.Model, head: keras.Model, target: Target) -> dict[str, object]:
+def _describe_model(config: FinetuneConfig, learned: Learned, target: Target) -> dict[str, object]:
+    stages = learned.stages
     return {
         "format": 1,
         "task": target.task,
         "name": config.model,
         "class_names": list(target.names),
-        "parameters": model.count_params(),
-        "trainable_parameters": head.count_params(),
+        "parameters": sum(stage.parameters for stage in stages),
+        "trainable_parameters": sum(stage.trainable for stage in stages),
+        "stages": [asdict(stage) for stage in stages],
     }
-
-
-@contextmanager
-def _timed(phase: str, seconds: dict[str, float]) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[phase] = round(time.perf_counter() - started, 3)
 
 
 def _peak_rss_bytes() -> int:

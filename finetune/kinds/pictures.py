@@ -1,5 +1,6 @@
 """Pictures: files are checked and decoded; a pretrained network makes features of them, and a linear head learns."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,15 +18,24 @@ from finetune.data.findings import Finding
 from finetune.data.picture_checks import near_duplicate_findings, picture_findings
 from finetune.data.picture_shapes import shape_findings, suggest_resize
 from finetune.data.split import Splits
+from finetune.data.store import decoded_pictures
 from finetune.data.targets import Target, picture_target
 from finetune.evaluation.mistakes import Mistake, worst_mistakes
 from finetune.progress import Reporter
+from finetune.report.sheet import contact_sheet
+from finetune.training.augmentation import augmented, layers
+from finetune.training.mixing import Mixing
 from finetune.transfer import trunk as trunks
 from finetune.transfer.features import Features, trunk_features
+from finetune.transfer.network import INPUTS, Network
 
 NOUN = "pictures"
-# Whether the trunk learns from training examples, so that each fold needs its own.
+# Pictures that the report shows as training saw them.
+_SHOWN = 8
+# Whether what comes before the network is fitted on training examples, so that each fold needs its own.
 TRUNK_IS_FITTED = False
+# Whether the network has stages of which a method lets some learn.
+STAGED = True
 
 
 def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig, list[decide.Decision]]:
@@ -83,28 +93,60 @@ def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) 
     return trunks.build_trunk(config)
 
 
-def features(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection, reporter: Reporter) -> Features:
-    """Run the trunk once over all pictures, or take what an earlier run left."""
-    return trunk_features(trunk, inspection, config, reporter)
+def prepare(
+    config: FinetuneConfig,
+    trunk: trunks.Trunk,
+    network: Network,
+    cut: str,
+    inspection: Inspection,
+    reporter: Reporter,
+) -> tuple[str, Features]:
+    """Return what all pictures are at a cut, run once or left by an earlier run; or at the inputs where that is better.
+
+    Pictures that training changes from epoch to epoch have to go through the whole network each time, and so have those
+    whose maps at the cut take more than `store_gigabytes`.
+    """
+    needed = math.prod((len(inspection.examples), *network.cuts[cut].shape[1:])) * 4
+    changed = config.augmentation != "none" or mixing(config)
+    if cut == INPUTS or changed or needed > config.store_gigabytes * 1e9:
+        if cut != INPUTS:
+            why = "pictures are augmented" if changed else f"features at {cut} would take {needed / 1e9:,.0f} GB"
+            reporter.say(f"{why}: every epoch runs the whole network, and nothing is cached")
+        return INPUTS, decoded_pictures(config, inspection, trunk.preprocessing, reporter)
+    return cut, trunk_features(trunk, network.below(cut), cut, inspection, config, reporter)
 
 
-def new_head(config: FinetuneConfig, features: Features, target: Target) -> keras.Model:
-    """Return one linear layer on the pooled features."""
+def new_head(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> keras.Model:
+    """Return one linear layer on the pooled features, (channels,)."""
     outputs = target.values.shape[1] if target.values.ndim > 1 else len(target.names)
-    return trunks.new_head(features.array.shape[1], outputs, dropout=config.dropout, seed=config.seed)
+    return trunks.new_head(shape[0], outputs, dropout=config.dropout, seed=config.seed)
 
 
-def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
-    """Return what is trained: the head itself."""
-    return head
+def training_model(config: FinetuneConfig, network: keras.Model) -> keras.Model:
+    """Return the network behind augmentation, sharing its weights."""
+    return augmented(network, config.augmentation, seed=config.seed)
 
 
-def mixing(config: FinetuneConfig) -> None:
-    """Return how batches are mixed: not at all."""
+def mixing(config: FinetuneConfig) -> Mixing | None:
+    """Return how batches are mixed, or None for not at all."""
+    return Mixing(config.mixup, config.cutmix, config.seed) if config.mixup or config.cutmix else None
 
 
-def samples(config: FinetuneConfig, features: object, splits: Splits) -> None:
-    """Return what training makes of some examples as a picture: it takes them as they are."""
+def samples(config: FinetuneConfig, features: Features, splits: Splits) -> bytes | None:
+    """Return what training makes of some pictures as PNG, the originals in the first row; None for no augmentation."""
+    if config.augmentation == "none" and not mixing(config):
+        return None
+    chosen = np.array(splits.train)[np.linspace(0, len(splits.train) - 1, _SHOWN).astype(int)]
+    shown = np.asarray(features.array[chosen], "float32")
+    rows = [shown]
+    for epoch in range(4):
+        x = shown
+        if mixing(config):
+            x, _ = mixing(config)(x, np.zeros((len(x), 1)), epoch=epoch, batch=0)
+        for layer in layers(config.augmentation, seed=config.seed + epoch):
+            x = layer(x, training=True)
+        rows.append(np.asarray(x))
+    return contact_sheet(rows)
 
 
 def first_inputs(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
@@ -143,11 +185,22 @@ def mistakes(
 
 
 def sizes(features: Features, seconds: Mapping[str, float]) -> str:
-    """Return in a line what the trunk did and how fast."""
+    """Return in a line what was prepared and how fast."""
+    if features.array.dtype == np.uint8:
+        return picture_sizes(features, seconds)
     rows, computed = len(features.array), len(features.array) - features.reused_rows
     origin = f"{features.reused_rows:,} of {rows:,} pictures reused from an earlier run" if features.reused_rows else ""
     rate = f"{computed:,} computed at {computed / seconds['features']:,.0f} a second" if computed else ""
     return f"features: {', '.join(filter(None, (origin, rate)))} ({seconds['features']:.1f} s)"
+
+
+def picture_sizes(features: Features, seconds: Mapping[str, float]) -> str:
+    """Return in a line how pictures lie ready."""
+    count, size = features.array.shape[:2]
+    if not isinstance(features.array, np.ndarray):
+        return f"{count:,} pictures of {size} x {size} pixels take more than store_gigabytes: decoded in every epoch"
+    reused = f", {features.reused_rows:,} of them by an earlier run" if features.reused_rows else ""
+    return f"{count:,} pictures of {size} x {size} pixels decoded{reused} ({seconds['features']:.1f} s)"
 
 
 def labels_of(inspection: Inspection, indices: Sequence[int]) -> list[str]:

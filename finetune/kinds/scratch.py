@@ -1,7 +1,6 @@
 """Pictures with a network of one's own: all of it is trained, from random weights, on the pictures themselves."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import keras
@@ -26,12 +25,13 @@ from finetune.kinds.pictures import (  # noqa: F401  what does not differ from p
     guesses,
     labels_of,
     mistakes,
+    mixing,
+    samples,
+    training_model,
 )
+from finetune.kinds.pictures import picture_sizes as sizes  # noqa: F401
 from finetune.kinds.pictures import target as target  # the recipe asks for it by this name
 from finetune.progress import Reporter
-from finetune.report.sheet import contact_sheet
-from finetune.training.augmentation import augmented, layers
-from finetune.training.mixing import Mixing
 from finetune.transfer.features import Features
 from finetune.transfer.trunk import Trunk
 from zoo import registry
@@ -43,9 +43,8 @@ CNN = "cnn"
 _PLAIN = Preprocessing(0, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), interpolation="bilinear")
 # Larger pictures are made smaller: a plain network over more pixels is slow and no better.
 _MOST_PIXELS = 96
-# Pictures that the report shows as training saw them.
-_SHOWN = 8
 # Families that have a stem for pictures under 64 pixels.
+STAGED = False
 _SMALL_STEMS = ("resnet", "densenet", "efficientnet_lite")
 
 
@@ -95,9 +94,9 @@ def features(config: FinetuneConfig, trunk: Trunk, inspection: Inspection, repor
     return decoded_pictures(config, inspection, trunk.preprocessing, reporter)
 
 
-def new_head(config: FinetuneConfig, features: Features, goal: Target) -> keras.Model:
+def new_head(config: FinetuneConfig, shape: tuple[int, int, int], goal: Target) -> keras.Model:
     """Return a whole new network, pixels in [0, 255] to logits."""
-    shape, outputs = tuple(features.array.shape[1:]), len(goal.names)
+    outputs = len(goal.names)
     # Keras draws the initial weights of the zoo's models from its global generator
     keras.utils.set_random_seed(config.seed)
     if config.model != CNN:
@@ -111,15 +110,17 @@ def new_head(config: FinetuneConfig, features: Features, goal: Target) -> keras.
             stem="small" if shape[0] < 64 and registry.find(config.model).family in _SMALL_STEMS else "standard",
         )
     inputs = keras.Input(shape, name="image")
+    numbers = goal.task == "regression"
+    answer = {"task": "regression", "num_outputs": outputs} if numbers else {"num_classes": outputs}
     network = zoo.cnn(
         shape,
         filters=config.units or _filters(shape[0]),
         dense_units=(),
-        num_classes=outputs,
         normalization="batch",
         l2=config.l2,
         output_activation=None,
         seed=config.seed,
+        **answer,
     )
     x = normalize(inputs, replace(_PLAIN, image_size=shape[0]))
     for layer in network.layers[:-1]:
@@ -135,33 +136,6 @@ def _filters(size: int) -> tuple[int, ...]:
     return tuple(min(32 * 2**block, 256) for block in range(blocks))
 
 
-def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
-    """Return the network behind augmentation, sharing its weights."""
-    return augmented(head, config.augmentation, seed=config.seed)
-
-
-def mixing(config: FinetuneConfig) -> Mixing | None:
-    """Return how batches are mixed, or None for not at all."""
-    return Mixing(config.mixup, config.cutmix, config.seed) if config.mixup or config.cutmix else None
-
-
-def samples(config: FinetuneConfig, features: Features, splits: Splits) -> bytes | None:
-    """Return what training makes of some pictures as PNG, the originals in the first row; None for no augmentation."""
-    if config.augmentation == "none" and not mixing(config):
-        return None
-    chosen = np.array(splits.train)[np.linspace(0, len(splits.train) - 1, _SHOWN).astype(int)]
-    shown = np.asarray(features.array[chosen], "float32")
-    rows = [shown]
-    for epoch in range(4):
-        x = shown
-        if mixing(config):
-            x, _ = mixing(config)(x, np.zeros((len(x), 1)), epoch=epoch, batch=0)
-        for layer in layers(config.augmentation, seed=config.seed + epoch):
-            x = layer(x, training=True)
-        rows.append(np.asarray(x))
-    return contact_sheet(rows)
-
-
 def first_inputs(config: FinetuneConfig, trunk: Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
     """Return the first batch of pictures, decoded anew, and how many they are."""
     return pictures.first_inputs(config, trunk, inspection)
@@ -170,12 +144,3 @@ def first_inputs(config: FinetuneConfig, trunk: Trunk, inspection: Inspection) -
 def describe_inputs(config: FinetuneConfig, trunk: Trunk) -> dict[str, object]:
     """Return what model.json says of how inputs are prepared."""
     return {"kind": "pictures", "weights": None, "preprocessing": asdict(trunk.preprocessing)}
-
-
-def sizes(features: Features, seconds: Mapping[str, float]) -> str:
-    """Return in a line how the pictures lie ready."""
-    count, size = features.array.shape[:2]
-    if not isinstance(features.array, np.ndarray):
-        return f"{count:,} pictures of {size} x {size} pixels take more than store_gigabytes: decoded in every epoch"
-    reused = f", {features.reused_rows:,} of them by an earlier run" if features.reused_rows else ""
-    return f"{count:,} pictures of {size} x {size} pixels decoded{reused} ({seconds['features']:.1f} s)"

@@ -20,7 +20,7 @@ from zoo.errors import ConfigError
 from zoo.filling import FillMissing
 
 NOUN = "windows"
-TRUNK_IS_FITTED = True
+TRUNK_IS_FITTED, STAGED = True, False
 NETWORKS = ("mlp", "linear", "lstm", "gru", "bilstm", "cnn1d", "cnn_lstm")
 INPUT = "window"
 
@@ -150,9 +150,9 @@ def features(config: FinetuneConfig, trunk: Normalizer, data: Data, reporter: Re
     return Prepared(trunk.windows.inputs(prepared))
 
 
-def new_head(config: FinetuneConfig, features: Prepared, target: Target) -> keras.Model:
-    """Return a new network from prepared windows to logits."""
-    return new_network(config, features.array.shape[1:], target)
+def new_head(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> keras.Model:
+    """Return a new network from prepared windows of a shape to logits."""
+    return new_network(config, shape, target)
 
 
 def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:

@@ -23,7 +23,7 @@ from finetune.transfer.encoder import Encoder, build_encoder, fit_columns, model
 from zoo.errors import ConfigError, nearest
 
 NOUN = "rows"
-TRUNK_IS_FITTED = True
+TRUNK_IS_FITTED, STAGED = True, False
 NETWORKS = ("mlp", "linear")
 # A batch through the encoder: large, for there is little to do for each row.
 _ENCODED_AT_ONCE = 8192
@@ -137,9 +137,9 @@ def features(config: FinetuneConfig, encoder: Encoder, data: Data, reporter: Rep
     return Encoded(np.concatenate(parts))
 
 
-def new_head(config: FinetuneConfig, features: Encoded, target: Target) -> keras.Model:
-    """Return a new network from features to logits."""
-    return new_network(config, features.array.shape[1:], target)
+def new_head(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> keras.Model:
+    """Return a new network from features of a shape to logits."""
+    return new_network(config, shape, target)
 
 
 def new_network(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> keras.Model:

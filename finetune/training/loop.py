@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 
 from finetune.training.head_fit import measured, steps_for
 from finetune.training.mixing import Mixing
+from finetune.training.schedules import Plateau
 from zoo.errors import ConfigError
 
 Row = dict[str, object]
@@ -57,6 +59,7 @@ class Progress:
         best_weights: of the model then; None before the first epoch.
         waited: epochs since then.
         seconds: that the epoch so far took.
+        plateau: state of what lowers the learning rate, where it does.
     """
 
     epoch: int = 0
@@ -66,6 +69,7 @@ class Progress:
     best_weights: list[np.ndarray] | None = None
     waited: int = 0
     seconds: float = 0.0
+    plateau: dict[str, float] | None = None
 
 
 def order_of(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -85,6 +89,7 @@ def train_phase(
     first_epoch: int = 0,
     unit: float = 1.0,
     begin: Callable[[], Progress] = Progress,
+    plateau: Plateau | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_epoch: Callable[[Row], None] = lambda row: None,
     between: Callable[[Progress], None] = lambda progress: None,
@@ -102,6 +107,7 @@ def train_phase(
         first_epoch: epochs that phases before it took; orders and the history count on from there.
         unit: what a mean absolute error is multiplied by for the history.
         begin: says where to begin; called when all variables are there, so that it can set them.
+        plateau: lowers the learning rate of an optimizer of ours.
         callbacks: of Keras. One that watches batches is called for each of them, and slows training down.
         on_epoch: called with each row of the history.
         between: called every fraction of a second between two steps, for signals and checkpoints.
@@ -115,6 +121,8 @@ def train_phase(
     """
     _build(model, lessons)
     progress = begin()
+    if plateau and progress.plateau:
+        plateau.restore(progress.plateau)
     steps = steps_for(model, batch_size=batch_size)
     judging = steps_for(model, batch_size=VALIDATION_BATCH)
     told = keras.callbacks.CallbackList([*callbacks], add_history=False, model=model, epochs=epochs)
@@ -138,8 +146,12 @@ def train_phase(
             progress.step = first + count
             progress.seconds += time.perf_counter() - started
             between(progress)
-        row = {"epoch": epoch + 1, "phase": phase, **_judge(model, judging, lessons, progress, unit)}
-        _remember(model, progress, row)
+        with _averages(model):
+            row = {"epoch": epoch + 1, "phase": phase, **_judge(model, judging, lessons, progress, unit)}
+            _remember(model, progress, row)
+        if plateau:
+            model.optimizer.scale_learning_rate(plateau.after_epoch(row["val_loss"]))
+            progress.plateau = plateau.state()
         told.on_epoch_end(epoch, {name: value for name, value in row.items() if isinstance(value, float)})
         on_epoch(row)
         between(progress)
@@ -215,6 +227,15 @@ def _judge(model: keras.Model, steps: object, lessons: Lessons, progress: Progre
     found = {name: value * (unit if name.endswith("mae") else 1) for name, value in found.items()}
     seconds = progress.seconds + time.perf_counter() - started
     return {**found, "learning_rate": rate, "seconds": round(seconds, 4)}
+
+
+@contextmanager
+def _averages(model: keras.Model) -> Iterator[None]:
+    """Let the model have the averages of its weights, where the optimizer keeps any."""
+    swap = getattr(model.optimizer, "swap_averages", lambda: None)
+    swap()
+    yield
+    swap()
 
 
 def _remember(model: keras.Model, progress: Progress, row: Row) -> None:

@@ -26,7 +26,6 @@ from finetune.progress import Reporter
 from finetune.transfer.trunk import Trunk, forward
 from zoo.atomic import write_atomic
 from zoo.errors import ResourceError, RunStateError
-from zoo.head import POOL_LAYER
 
 # Rows are flushed to disk and counted at least this often: a crash costs seconds, a flush costs milliseconds.
 ROWS_PER_FLUSH = 256
@@ -141,8 +140,18 @@ def _append(file: _File, parts: dict[str, object], done: int, arrays: Iterable[n
         raise RunStateError(f"{file.entry}: {done} rows of features came for {rows} examples")
 
 
-def trunk_features(trunk: Trunk, inspection: Inspection, config: FinetuneConfig, reporter: Reporter) -> Features:
-    """Return the trunk's features of all examples, cached by everything that decides them.
+def trunk_features(
+    trunk: Trunk, below: keras.Model, cut: str, inspection: Inspection, config: FinetuneConfig, reporter: Reporter
+) -> Features:
+    """Return what all examples are at a cut, cached by everything that decides it.
+
+    Args:
+        trunk: says how pictures are prepared.
+        below: the network up to the cut.
+        cut: its name.
+        inspection: the pictures.
+        config: model, batch_size, threads, cache_dir.
+        reporter: shows progress.
 
     Raises:
         DataError: a picture changed since it was checked.
@@ -150,10 +159,10 @@ def trunk_features(trunk: Trunk, inspection: Inspection, config: FinetuneConfig,
     """
     examples = inspection.examples
     parts = {
-        "format": 1,
+        "format": 2,
         "model": config.model,
-        "cut": POOL_LAYER,
-        "weights": trunk.weights_sha256,
+        "cut": cut,
+        "weights": _digest(below),
         "preprocessing": asdict(trunk.preprocessing),
         "data": inspection.fingerprint,
         "decoder": [DECODER_VERSION, PIL.__version__],
@@ -164,12 +173,21 @@ def trunk_features(trunk: Trunk, inspection: Inspection, config: FinetuneConfig,
         with reporter.track("computing features", len(examples)) as advance:
             advance(first)
             batches = pictures(config, examples, range(first, len(examples)), trunk.preprocessing)
-            for array in forward(trunk.model, batches, batch_size=config.batch_size):
+            for array in forward(below, batches, batch_size=config.batch_size):
                 yield array
                 advance(len(array))
 
-    shape = (len(examples), trunk.model.output_shape[-1])
+    shape = (len(examples), *below.output_shape[1:])
     return cached_features(config.cache_path / "features", parts, shape, compute)
+
+
+def _digest(model: keras.Model) -> str:
+    """Return the SHA-256 of all weights of a model, with their shapes, in order."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from finetune.kinds import scratch
 from finetune.report.sheet import contact_sheet
 from finetune.training.augmentation import LEVELS, augmented, layers
 from finetune.training.mixing import Mixing
-from finetune.transfer.features import Features
 from zoo.errors import ConfigError
 
 pytestmark = pytest.mark.keras
@@ -25,7 +24,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3)).astype("flo
 def fit(root, folder, name="run", **settings):
     """Train a small network quietly."""
     settings = {"model": "cnn", "image_size": 16, "epochs": 8, "batch_size": 8, "learning_rate": 0.01} | settings
-    return finetune.fit(root, run_dir=folder / name, cache_dir=folder / "cache", verbose=0, **settings)
+    return finetune.fit(root, run_dir=folder / name, cache_dir=folder / "cache", **{"verbose": 0} | settings)
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +80,34 @@ def test_same_seed_gives_the_same_network(folder):
 def test_models_of_the_zoo_begin_with_random_weights():
     """A named model is built with the small stem for small pictures, and repeats by its seed."""
     config = make_config({"model": "efficientnet_lite0", "dropout": 0.1})
-    shown = Features(np.zeros((2, 32, 32, 3), "uint8"), 0, None)
     goal = Target("classification", np.zeros(2, "int32"), ("a", "b"))
-    one, again = (scratch.new_head(config, shown, goal) for _ in range(2))
+    one, again = (scratch.new_head(config, (32, 32, 3), goal) for _ in range(2))
     assert one.get_layer("stem_conv").output.shape[1] == 32 and one.output_shape == (None, 2)
     np.testing.assert_array_equal(one.get_layer("stem_conv").kernel, again.get_layer("stem_conv").kernel)
 
 
-def test_augmentation_with_a_frozen_network_is_refused(folder):
-    """Features that are computed once cannot change from epoch to epoch; the message says so."""
-    with pytest.raises(ConfigError, match="need method scratch"):
-        fit(folder / "pictures", folder, "no", model="efficientnet_lite0", image_size=32, augmentation="light")
+def test_augmentation_turns_the_cache_of_a_frozen_network_off(folder, capfd):
+    """Pictures that differ from epoch to epoch go through the whole network each time, and that is said."""
+    settings = {"model": "efficientnet_lite0", "image_size": 32, "augmentation": "light", "epochs": 2}
+    run = fit(folder / "pictures", folder, "augmented", **settings, verbose=2)
+    assert "every epoch runs the whole network, and nothing is cached" in capfd.readouterr().err
+    assert (run.path / "plots" / "samples.png").exists()
+
+
+@pytest.mark.parametrize("model", ["cnn", "resnet18"])
+def test_numbers_are_learned_from_pictures_by_a_network_of_random_weights(folder, model):
+    """Every network that learns pictures learns numbers too."""
+    lines = [f"pictures/{file.parent.name}/{file.name},{len(file.parent.name)}.5" for file in pictures_of(folder)]
+    (folder / f"{model}.csv").write_text("path,size\n" + "\n".join(lines) + "\n")
+    run = fit(
+        folder / f"{model}.csv", folder, f"numbers-{model}", model=model, method="scratch", image_size=32, epochs=1
+    )
+    assert run.metrics["task"] == "regression" and "mae" in run.metrics["test"]
+
+
+def pictures_of(folder):
+    """Return the picture files of a folder."""
+    return sorted((folder / "pictures").rglob("*.png"))
 
 
 def test_too_small_pictures_for_a_pretrained_network_are_refused(folder):

@@ -5,7 +5,8 @@ import pytest
 
 from finetune.config import make_config
 from finetune.tasks import TASKS
-from finetune.training.fit import fit_head
+from finetune.training.fit import fit_phase
+from finetune.transfer.methods import phases_of
 from finetune.transfer.trunk import new_head
 from zoo.errors import ConfigError
 
@@ -27,12 +28,15 @@ def blobs():
 def learn(head, x, y, config):
     """Train a head on the even points, picked by the odd ones."""
     sides = {"train": TRAIN, "validation": VALIDATION}
-    return fit_head(head, x, y, task=TASKS["classification"], sides=sides, config=config, on_epoch=lambda row: None)
+    (phase,) = phases_of(config, ("head",))
+    return fit_phase(head, x, y, task=TASKS["classification"], sides=sides, config=config, phase=phase).rows
 
 
 def train(**settings):
     """Train a small head; return it and its history."""
-    config = make_config({"epochs": 12, "patience": 3, "batch_size": 16, "learning_rate": 0.05} | settings)
+    config = make_config(
+        {"method": "head", "epochs": 12, "patience": 3, "batch_size": 16, "learning_rate": 0.05} | settings
+    )
     head = new_head(WIDTH, 3, dropout=0.2, seed=config.seed)
     return head, learn(head, *blobs(), config)
 
@@ -65,7 +69,7 @@ def test_history_has_a_row_for_each_epoch():
 
 def test_loss_that_is_not_finite_names_the_rate():
     """A loss that became NaN stops with the epoch and a lower rate to try."""
-    config = make_config({"epochs": 3, "patience": 3, "batch_size": 32, "learning_rate": 0.001})
+    config = make_config({"method": "head", "epochs": 3, "patience": 3, "batch_size": 32, "learning_rate": 0.001})
     x, y = blobs()
     x[TRAIN[0]] = np.nan
     with pytest.raises(ConfigError, match=r"not finite any more in epoch 1; lower learning_rate"):

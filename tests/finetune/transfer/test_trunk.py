@@ -7,6 +7,7 @@ import pytest
 from finetune.config import make_config
 from finetune.tasks import TASKS
 from finetune.transfer import trunk as trunks
+from finetune.transfer.network import make_network
 from zoo.errors import RunStateError
 
 pytestmark = pytest.mark.keras
@@ -43,10 +44,16 @@ def test_nothing_of_the_trunk_is_trainable(trunk):
     assert not trunk.trainable_variables
 
 
-def test_joined_model_is_flat_and_agrees_with_the_cached_path(trunk, pictures):
+def joined(trunk):
+    """Return a network with a new head, and its finished model."""
+    network = make_network(trunk, trunks.new_head(1280, 3, dropout=0.2, seed=0), staged=True)
+    return network, network.finished(TASKS["classification"], None)
+
+
+def test_finished_model_is_flat_and_agrees_with_the_cached_path(trunk, pictures):
     """Trunk and head in one graph give what the head gives on the trunk's features."""
-    head = trunks.new_head(1280, 3, dropout=0.2, seed=0)
-    model = trunks.join(trunk, head, TASKS["classification"])
+    network, model = joined(trunk)
+    head = network.above("features")
     expected = trunks.head_outputs(head, features_of(trunk, pictures)[:4], TASKS["classification"])
     assert not [layer for layer in model.layers if isinstance(layer, keras.Model)]
     assert trunks.verify_joined(model, pictures[:4], expected) < 1e-5
@@ -54,8 +61,9 @@ def test_joined_model_is_flat_and_agrees_with_the_cached_path(trunk, pictures):
 
 def test_features_of_other_pictures_are_noticed(trunk, pictures):
     """Cached rows that do not belong to the pictures stop the run with the remedy."""
-    head = trunks.new_head(1280, 3, dropout=0.2, seed=0)
-    model = trunks.join(trunk, head, TASKS["classification"])
-    others = trunks.head_outputs(head, features_of(trunk, pictures)[1:5] * 3, TASKS["classification"])
+    network, model = joined(trunk)
+    others = trunks.head_outputs(
+        network.above("features"), features_of(trunk, pictures)[1:5] * 3, TASKS["classification"]
+    )
     with pytest.raises(RunStateError, match="Delete the folder"):
         trunks.verify_joined(model, pictures[:4], others)

@@ -1,0 +1,102 @@
+"""Methods: which stages learn, in which order and at what rate; a row each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from finetune.config import FinetuneConfig
+from zoo.errors import ConfigError
+
+HEAD = "head"
+# As many stages as there are.
+ALL = 1_000
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase of a method before it is known which network it is for.
+
+    Attributes:
+        name: in the history.
+        stages: how many of the last stages learn beside the head; None for as many as the setting `unfreeze` says.
+        fine: whether trained weights are moved a little: at a lower rate, and for fewer epochs.
+        each: whether one stage more learns in a phase of its own, until `stages` are reached.
+    """
+
+    name: str
+    stages: int | None
+    fine: bool = False
+    each: bool = False
+
+
+METHODS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
+    {
+        "head": (Step("head", 0),),
+        "two_phase": (Step("head", 0), Step("upper", None, fine=True)),
+        "gradual": (Step("head", 0), Step("upper", None, fine=True, each=True)),
+        "full": (Step("all", ALL, fine=True),),
+        "reinit": (Step("upper", None),),
+        "scratch": (Step("all", ALL),),
+    }
+)
+# Stages that learn beside the head where the setting is left open.
+_USUAL_UNFREEZE = {"two_phase": 2, "gradual": 3, "reinit": 1}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training with one set of layers that learn.
+
+    Attributes:
+        name: in the history.
+        stages: that learn, from the lowest to the head.
+        epochs: most epochs.
+        patience: epochs without a lower validation loss before it ends.
+        learning_rate: of the head; lower stages have that times `layer_decay` for each stage between.
+        reinit: stages that begin from random weights.
+    """
+
+    name: str
+    stages: tuple[str, ...]
+    epochs: int
+    patience: int
+    learning_rate: float
+    reinit: tuple[str, ...] = ()
+
+
+def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...]:
+    """Return the phases of a resolved config's method.
+
+    Args:
+        config: method, unfreeze, reinit, epochs, fine_tune_epochs, fine_tune_factor, patience, learning_rate.
+        stages: of the network from the inputs on; the last is the head.
+
+    Raises:
+        ConfigError: more stages are to learn or to be drawn anew than there are.
+    """
+    below = [stage for stage in stages if stage != HEAD]
+    wanted = _USUAL_UNFREEZE.get(config.method, 0) if config.unfreeze is None else config.unfreeze
+    for name, number in (("unfreeze", config.unfreeze), ("reinit", config.reinit)):
+        if number is not None and number > len(below):
+            raise ConfigError(
+                f"{name}={number}: {config.model} has {len(below)} stages before its head ({', '.join(below)})"
+            )
+    found: list[Phase] = []
+    for step in METHODS[config.method]:
+        most = min(wanted if step.stages is None else step.stages, len(below))
+        for number in range(1, most + 1) if step.each else (most,):
+            found.append(_phase(config, step, below, number))
+    return tuple(found)
+
+
+def _phase(config: FinetuneConfig, step: Step, below: Sequence[str], number: int) -> Phase:
+    upper = tuple(below[len(below) - number :])
+    again = (1 if config.reinit is None else config.reinit) if config.method == "reinit" else 0
+    return Phase(
+        name=f"{step.name} {number}" if step.each else step.name,
+        stages=(*upper, HEAD),
+        epochs=config.fine_tune_epochs if step.fine else config.epochs,
+        patience=config.patience,
+        learning_rate=config.learning_rate * (config.fine_tune_factor if step.fine else 1),
+        reinit=tuple(below[len(below) - again :]) if again else (),
+    )
