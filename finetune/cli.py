@@ -1,6 +1,5 @@
 """The command `finetune`: parse, build a config, one hop, print. Results go to stdout, everything else to stderr."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -10,8 +9,6 @@ import click
 
 from finetune.cli_models import models
 from finetune.cli_parts import JSON, load, print_result
-from finetune.data.examples import printable
-from finetune.data.listing import list_tree
 from zoo.errors import ConfigError, DataError, GraftError
 
 # Click leaves a paragraph as it is behind the character \b, which a raw docstring would not hold.
@@ -114,17 +111,19 @@ def doctor(data: str, model: str | None, settings: tuple[str, ...], strict: bool
 @_VERBOSE
 @JSON
 def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> None:
-    """Say what each picture PATH shows, by the model of RUN; a folder stands for all pictures in it.
+    """Say what each picture PATH shows, by the model of RUN.
+
+    A folder stands for all pictures in it, a CSV file for those that it lists, a .npz file for those that it holds; of
+    a run on a table or a series PATH is a CSV file.
 
     A file that cannot be read is reported and the others are answered; the exit code is then 3.
     """
     failed = 0
     predictions = []
-    files = _files(paths)
-    answers = load("finetune.run").Run(run).iterate(files)
+    count, answers = load("finetune.run").Run(run).ask(paths)
     # answers that scroll by on the terminal are progress enough; a bar would run through them
-    quiet = len(files) == 1 or (sys.stdout.isatty() and not as_json)
-    with load("finetune.progress").Reporter(0 if quiet else verbose).track("predicting", len(files)) as advance:
+    quiet = count == 1 or (sys.stdout.isatty() and not as_json)
+    with load("finetune.progress").Reporter(0 if quiet else verbose).track("predicting", count) as advance:
         for prediction in answers:
             advance(1)
             failed += prediction.error is not None
@@ -135,7 +134,7 @@ def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> N
     if as_json:
         print_result({"run_dir": str(run), "predictions": predictions})
     if failed:
-        raise DataError(f"{failed} of {len(files)} files could not be read")
+        raise DataError(f"{failed} of {count} files could not be read")
 
 
 @cli.command(short_help="Measure a model on a folder of pictures.")
@@ -164,19 +163,6 @@ def _print_answer(prediction: object) -> None:
         click.echo(f"{prediction.file}: {prediction.error}", err=True)
     else:
         click.echo(prediction.as_text())
-
-
-def _files(paths: Iterable[str]) -> list[str]:
-    """Return the paths with each folder replaced by the pictures in it."""
-    files = []
-    for path in paths:
-        inside = (
-            [os.path.join(path, name) for name in list_tree(Path(path), "").pictures] if os.path.isdir(path) else [path]
-        )
-        if not inside:
-            raise DataError(f"{printable(path)}: no pictures in this folder")
-        files += inside
-    return files
 
 
 def _parse_settings(settings: Iterable[str]) -> dict[str, str]:

@@ -1,23 +1,24 @@
 """A finished run: what it found out, its model, and what can be asked of it."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
 
 from finetune.answers import Prediction
 from finetune.config import FinetuneConfig, make_config
 from finetune.data.given import Given, as_given
+from finetune.data.questions import picture_questions
 from finetune.kinds import picture_answers, series_answers, table_answers
 from finetune.progress import Reporter
 from finetune.report.write import write_report
 from finetune.run_dir import RunDir
 from finetune.transfer.encoder import InputColumn, read_columns
-from zoo.errors import RunStateError
+from zoo.errors import DataError, RunStateError
 from zoo.model_card import ModelCard, parse_card
 from zoo.spec import Preprocessing
 from zoo.weights.run_model import load_run_model
@@ -73,38 +74,43 @@ class Run:
         """
         return load_run_model(RunDir(self.path).model_path, self._card)
 
-    def predict(
-        self, paths: Sequence[str | Path] | np.ndarray | pd.DataFrame, *, batch_size: int = 32
-    ) -> list[Prediction]:
-        """Answer for each file, in order; a picture that cannot be read gets an error instead of an answer.
+    def predict(self, data: object, *, batch_size: int = 32) -> list[Prediction]:
+        """Answer for each picture or row, in order; a picture that cannot be read gets an error instead of an answer.
 
         Args:
-            paths: picture files, or an array of pictures; for a run on a table or a series CSV files; for a table also
-                .npz files, an array of rows or a DataFrame.
+            data: one path or several. For a run on pictures: of pictures, folders, CSV files that list pictures, or
+                .npz files; also an array or tensor (n, height, width) or (n, height, width, 3) in [0, 255], or
+                pictures of Pillow's. On a table: CSV or .npz files, an array of rows, or a DataFrame. On a series: CSV
+                files.
             batch_size: pictures a step.
 
         Returns:
-            A prediction for each path, or for each row of a table; for a series what follows its last row.
+            A prediction for each picture, or for each row of a table; for a series what follows its last row.
 
         Raises:
-            DataError: a CSV file cannot be read, or lacks a column that the model needs.
+            DataError: the data are something else, are scaled, or lack a column that the model needs.
         """
-        return list(self.iterate(paths, batch_size=batch_size))
+        return list(self.ask(data, batch_size=batch_size)[1])
 
-    def iterate(
-        self, paths: Sequence[str | Path] | np.ndarray | pd.DataFrame, *, batch_size: int = 32
-    ) -> Iterator[Prediction]:
-        """Yield what `predict` returns as it comes, holding no more than a few batches of pictures."""
-        if self._kind == "series":
-            for path in paths:
-                yield from series_answers.predict(self.config, self.model, self._described, str(path))
-            return
+    def ask(self, data: object, *, batch_size: int = 32) -> tuple[int, Iterator[Prediction]]:
+        """Return how many pictures or files are asked about, and what `predict` returns as it comes.
+
+        No more than a few batches of decoded pictures are held.
+        """
+        if self._kind == "pictures":
+            questions = picture_questions(self.config, data)
+            return len(questions), picture_answers.predict(self._asked, questions, batch_size=batch_size)
+        sources = _sources(data)
+        return len(sources), (prediction for source in sources for prediction in self._rows(source))
+
+    def _rows(self, source: object) -> Iterator[Prediction]:
         if self._kind == "table":
-            for source in [paths] if isinstance(paths, np.ndarray | pd.DataFrame) else paths:
-                rows = self._given(source)
-                yield from table_answers.predict(self.config, self.model, self._columns, self._target, rows)
+            rows = self._given(source)
+            yield from table_answers.predict(self.config, self.model, self._columns, self._target, rows)
             return
-        yield from picture_answers.predict(self._asked, paths, batch_size=batch_size)
+        if not isinstance(source, str | os.PathLike):
+            raise DataError(f"a run on a series answers for CSV files; received a {type(source).__name__}")
+        yield from series_answers.predict(self.config, self.model, self._described, str(source))
 
     def evaluate(self, data: object = None, *, verbose: int = 0) -> dict[str, object]:
         """Measure the model on other data of the kind that it learned on.
@@ -165,3 +171,15 @@ class Run:
         fingerprint = RunDir(self.path).read_json("data")["fingerprint"]
         task, names = self._target
         return picture_answers.Asked(self.config, self.model, task, names, self.preprocessing, fingerprint)
+
+
+def _sources(data: object) -> list[object]:
+    """Return what rows are read from, in turn: each path or DataFrame of several, or the one thing that is given."""
+    several = list(data) if isinstance(data, Iterator) else data
+    if not isinstance(several, list | tuple) or not all(
+        isinstance(one, str | os.PathLike | pd.DataFrame) for one in several
+    ):
+        several = [several]
+    if not several or any(isinstance(one, str) and not one for one in several):
+        raise DataError("an empty path names no file" if several else "an empty list: there is nothing to answer")
+    return [os.fspath(one) if isinstance(one, os.PathLike) else one for one in several]

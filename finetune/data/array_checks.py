@@ -8,11 +8,12 @@ from finetune.data.findings import Finding
 _LOOKED_AT = 1000
 
 
-def array_findings(pictures: np.ndarray) -> list[Finding]:
+def array_findings(pictures: np.ndarray, *, few: bool = False) -> list[Finding]:
     """Return what is to be said of the values of pictures that came as an array.
 
     Args:
         pictures: (n, height, width) or (n, height, width, channels) of any kind of number.
+        few: pictures that are only to be answered; all of them may be black, or of one colour.
     """
     if not pictures.size:
         return []
@@ -21,6 +22,8 @@ def array_findings(pictures: np.ndarray) -> list[Finding]:
         message = "the pictures hold values that are not numbers (NaN or infinity); mend or remove those pictures."
         return [Finding("pixel values", "error", message)]
     low, high = float(some.min()), float(some.max())
+    if few and low == high and (low == 0 or low > 1):
+        return []
     said = _said(low, high, some.dtype.kind == "f")
     return (
         [Finding("pixel values", "error", f"the pictures' values lie in [{low:g}, {high:g}]: {said}")] if said else []

@@ -27,17 +27,7 @@ def array_examples(config: FinetuneConfig, arrays: Arrays) -> tuple[Examples, li
     refuse_columns(config, arrays)
     notes = [*arrays.notes]
     for part in arrays.parts:
-        if part.x.dtype == np.uint16:
-            if part.x.max() <= 255:
-                raise DataError(
-                    f"{arrays.root}: {part.name} holds 16-bit numbers of at most {part.x.max()}, nearly black as "
-                    f"16-bit pictures; give x.astype('uint8')"
-                )
-            notes.append(f"{part.name}: of 16-bit numbers the high byte is taken, as of 16-bit files")
-        else:
-            refuse_errors(array_findings(part.x), strict=False)
-        if part.x.dtype.kind == "f":
-            notes.append(f"{part.name}: fractional numbers in [0, 255] are rounded")
+        notes += check_pixels(arrays.root, part.name, part.x)
     target = array_target(config, arrays)
     # whoever wrote "Cat" and "cat" may have meant one class
     labels = target.names if target.task != "regression" else ()
@@ -54,6 +44,32 @@ def array_examples(config: FinetuneConfig, arrays: Arrays) -> tuple[Examples, li
         findings=findings,
     )
     return examples, [Decision("task", target.task, target.why)] if target.why else []
+
+
+def check_pixels(root: str, name: str, pictures: np.ndarray, *, few: bool = False) -> list[str]:
+    """Refuse an array whose values are not those of pictures, and return how they are taken.
+
+    Args:
+        root: of the arrays, for messages.
+        name: of the array.
+        pictures: (n, ...), as `kind_of` takes for pictures.
+        few: pictures that are only to be answered, which may well be black.
+
+    Raises:
+        DataError: the values are scaled, out of [0, 255], or not finite.
+    """
+    if pictures.dtype == np.uint16:
+        if pictures.size and (not few or pictures.any()) and pictures.max() <= 255:
+            raise DataError(
+                f"{root}: {name} holds 16-bit numbers of at most {pictures.max()}, nearly black as 16-bit pictures; "
+                f"give x.astype('uint8')"
+            )
+        return [f"{name}: of 16-bit numbers the high byte is taken, as of 16-bit files"]
+    try:
+        refuse_errors(array_findings(pictures, few=few), strict=False)
+    except DataError as error:
+        raise DataError(f"{root}: {error}") from None
+    return [f"{name}: fractional numbers in [0, 255] are rounded"] if pictures.dtype.kind == "f" else []
 
 
 def refuse_columns(config: FinetuneConfig, arrays: Arrays) -> None:

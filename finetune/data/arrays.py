@@ -132,6 +132,10 @@ def kind_of(arrays: Arrays) -> str:
         )
     if x.ndim == 3:
         return "windows"
+    if x.ndim == 4 and x.shape[1] in CHANNELS:
+        raise DataError(
+            f"{arrays.root}: pictures of shape {x.shape} have their channels first; give x.transpose(0, 2, 3, 1)"
+        )
     raise DataError(
         f"{arrays.root}: inputs of shape {x.shape}; expected are pictures (n, height, width) or (n, height, width, 1, "
         f"3 or 4), rows (n, features), or windows (n, steps, features)"

@@ -30,29 +30,39 @@ def as_given(data: object, y: object = None, *, max_bytes: int) -> Given:
         DataError: the objects are no data, or do not end.
         ConfigError: they contradict each other.
     """
-    if y is not None and (isinstance(data, str | pd.DataFrame | keras.utils.PyDataset) or _is_tf_dataset(data)):
+    if y is not None and (isinstance(data, str | pd.DataFrame) or is_data_set(data)):
         raise ConfigError(f"y goes with an array x; a {type(data).__name__} has its own targets")
     if isinstance(data, pd.DataFrame | Arrays):
         return data
     notes: tuple[str, ...] = ()
-    if isinstance(data, keras.utils.PyDataset) or _is_tf_dataset(data):
+    if is_data_set(data):
         batches = _tf_batches(data) if _is_tf_dataset(data) else _py_batches(data)
         data, y = _joined(batches, max_bytes)
         notes = ("read once, in the order in which the examples came",)
     elif y is None and isinstance(data, tuple | list) and len(data) == 2 and not np.isscalar(data[0]):
         data, y = data
-    x, y = _array("x", data), None if y is None else _array("y", y)
+    x, y = as_array("x", data), None if y is None else as_array("y", y)
     return Arrays(NAME, (Part("x", "", x, y),), notes=notes)
 
 
-def _array(name: str, values: object) -> np.ndarray:
+def as_array(name: str, values: object, accepted: str = _ACCEPTED) -> np.ndarray:
+    """Return what is an array, a tensor, or nested lists, as an array of numbers or texts.
+
+    Args:
+        name: for messages.
+        values: the object.
+        accepted: what messages say is expected.
+
+    Raises:
+        DataError: it is no array.
+    """
     if isinstance(values, pd.Series):
         values = values.to_numpy()
     try:
         # tensors of every backend, which need not lie in main memory
         array = keras.ops.convert_to_numpy(values) if keras.ops.is_tensor(values) else np.asarray(values)
     except (ValueError, TypeError) as error:
-        raise DataError(f"{name} is no array: {error}; accepted is {_ACCEPTED}") from error
+        raise DataError(f"{name} is no array: {error}; accepted is {accepted}") from error
     if array.dtype == object and array.size and all(isinstance(value, str) for value in array.ravel()):
         array = array.astype(str)
     if array.dtype == object and array.ndim == 1 and any(isinstance(value, str) for value in array):
@@ -61,8 +71,13 @@ def _array(name: str, values: object) -> np.ndarray:
             f"{name} holds texts, but {name}[{at}] is {array[at]!r:.40}; give a text there, or leave that example out"
         )
     if array.ndim < 1 or array.dtype.kind not in "biufUS":
-        raise DataError(f"{name} is a {type(values).__name__}; accepted is {_ACCEPTED}")
+        raise DataError(f"{name} is a {type(values).__name__}; accepted is {accepted}")
     return array
+
+
+def is_data_set(data: object) -> bool:
+    """Whether an object is a data set of TensorFlow's or Keras'."""
+    return isinstance(data, keras.utils.PyDataset) or _is_tf_dataset(data)
 
 
 def _is_tf_dataset(data: object) -> bool:
@@ -95,7 +110,7 @@ def _joined(batches: Iterable[tuple], max_bytes: int) -> tuple[np.ndarray, np.nd
             raise DataError("the data set gives inputs without targets; pairs (x, y) are expected")
         if len(batch) > 2:
             raise DataError("the data set gives more than (x, y); weights belong into a column of a CSV file")
-        x, y = (_array(name, values) for name, values in zip("xy", batch, strict=True))
+        x, y = (as_array(name, values) for name, values in zip("xy", batch, strict=True))
         total += x.nbytes + y.nbytes
         if total > max_bytes:
             raise DataError(

@@ -6,17 +6,13 @@ needs pixels calls `open_image`, and whoever needs the network's square calls `r
 
 import hashlib
 import io
-import os
-import stat
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import (
@@ -31,6 +27,7 @@ from PIL import (
 
 from finetune.data import signatures
 from finetune.data.examples import printable
+from finetune.data.picture_file import ImageLimits, check_length, open_file, read_file
 from finetune.data.pixels import digest_of, picture_of
 from finetune.data.resize import square
 from zoo.errors import ImageError
@@ -64,35 +61,19 @@ _DAMAGE = (
     *(KeyError, EOFError, ZeroDivisionError, AssertionError, MemoryError, zlib.error),
 )
 
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """What one picture may cost; a picture over a limit is refused before it is decoded.
-
-    Attributes:
-        max_pixels: width times height as the header states them; 89 million take 356 MB decoded, and up to four times
-            as much while a transparent or turned picture is converted. Values over twice Pillow's own MAX_IMAGE_PIXELS
-            (178,956,970) change nothing, because Pillow refuses those itself.
-        max_file_bytes: length of the file; the default just holds an uncompressed picture of `max_pixels`.
-        max_frames: frames of an animation (GIF, WebP, APNG, AVIF); the first one is the picture.
-    """
-
-    max_pixels: int = 89_000_000
-    max_file_bytes: int = 268_435_456
-    max_frames: int = 1000
-
-
 DEFAULT_LIMITS = ImageLimits()
+Source = str | Path | bytes | np.ndarray | Image.Image
 
 
-def open_image(source: str | Path | bytes | np.ndarray, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
+def open_image(source: Source, limits: ImageLimits = DEFAULT_LIMITS) -> Image.Image:
     """Decode a picture fully to RGB.
 
     The picture is turned as its EXIF orientation says; transparent parts lie over white; 16-bit samples keep their high
     byte; of an animation it is the first frame; palettes, grey, 1-bit and CMYK become RGB by Pillow's conversion.
 
     Args:
-        source: a path, or the bytes of the file themselves, or an array as `finetune.data.pixels` takes it.
+        source: a path, or the bytes of the file themselves, or an array as `finetune.data.pixels` takes it, or what
+            Pillow has opened or made.
         limits: what the picture may cost.
 
     Returns:
@@ -105,24 +86,23 @@ def open_image(source: str | Path | bytes | np.ndarray, limits: ImageLimits = DE
         image = picture_of(source)
         _check_header(image, limits)
         return _over_white(image)
-    data = source if isinstance(source, bytes) else _read(source, limits)
-    _check_bytes(data, limits)
+    data = b""
+    if not isinstance(source, Image.Image):
+        data = source if isinstance(source, bytes) else read_file(source, limits)
+        _check_bytes(data, limits)
     try:
-        with _quiet_pillow(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_header(image, limits)
-            image.load()
-            turn = _turn(image)
-            pixels = _over_white(_eight_bits(image))
-            return pixels if turn is None else pixels.transpose(turn)
+        with _quiet_pillow():
+            if isinstance(source, Image.Image):
+                return _pixels(source, limits)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _pixels(image, limits)
     except ImageError:
         raise
     except _DAMAGE as error:
         raise ImageError(_reason(error, data, limits)) from error
 
 
-def read_square(
-    source: str | Path | bytes | np.ndarray, preprocessing: Preprocessing, limits: ImageLimits = DEFAULT_LIMITS
-) -> np.ndarray:
+def read_square(source: Source, preprocessing: Preprocessing, limits: ImageLimits = DEFAULT_LIMITS) -> np.ndarray:
     """Decode a picture and give the network's square of it: `open_image`, then `square`.
 
     Returns:
@@ -151,49 +131,18 @@ def source_digest(source: str | Path | bytes | np.ndarray, limits: ImageLimits) 
             raise ImageError(f"cannot be read: {error.strerror}") from error
 
 
-def open_file(path: str | Path, limits: ImageLimits) -> BinaryIO:
-    """Open a picture's file for reading once it is known to be a regular file within `max_file_bytes`.
-
-    Raises:
-        ImageError: it cannot be read, is empty, too long, or not a file.
-    """
-    try:
-        file = open(path, "rb", opener=_open_without_waiting)
-    except (OSError, ValueError) as error:
-        raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    status = os.fstat(file.fileno())
-    try:
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("not a regular file")
-        _check_length(status.st_size, limits)
-    except ImageError:
-        file.close()
-        raise
-    return file
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    # Otherwise the opening of a named pipe waits for a writer for ever.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _read(path: str | Path, limits: ImageLimits) -> bytes:
-    with open_file(path, limits) as file:
-        try:
-            return file.read(limits.max_file_bytes + 1)
-        except OSError as error:
-            raise ImageError(f"cannot be read: {error.strerror}") from error
-
-
-def _check_length(length: int, limits: ImageLimits) -> None:
-    if not length:
-        raise ImageError("empty file")
-    if length > limits.max_file_bytes:
-        raise ImageError(f"{length:,} bytes are over the limit of {limits.max_file_bytes:,} (max_file_bytes)")
+def _pixels(image: Image.Image, limits: ImageLimits) -> Image.Image:
+    if image.format not in (None, "MPO", *FORMATS):
+        raise ImageError(f"a picture of the format {image.format}, which is not decoded; convert it to RGB first")
+    _check_header(image, limits)
+    image.load()
+    turn = _turn(image)
+    pixels = _over_white(_eight_bits(image))
+    return pixels if turn is None else pixels.transpose(turn)
 
 
 def _check_bytes(data: bytes, limits: ImageLimits) -> None:
-    _check_length(len(data), limits)
+    check_length(len(data), limits)
     foreign = signatures.foreign_kind(data)
     if foreign:
         raise ImageError(foreign)

@@ -1,7 +1,6 @@
 """A CSV file that lists pictures becomes Examples: a column of paths, and beside it what each picture shows."""
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +9,14 @@ from finetune.config import FinetuneConfig
 from finetune.data.columns import Table, require_column
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.listed_labels import Labels, read_labels
-from finetune.data.listing import PICTURE_SUFFIXES
-from finetune.data.table_head import TableHead, read_head
+from finetune.data.picture_paths import path_fault
+from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.data.table_source import TARGET_NAMES, group_texts, reading, sides_of, table_limits, weights_of
-from finetune.data.text_table import read_chunks
 from finetune.decide import Decision
 from zoo.errors import DataError
 
-# A column of one of these names is looked at; "path" may also list files that are not there.
-PATH_NAMES = ("path", "file", "image", "filename", "file_name", "filepath", "image_path")
 _TARGET_NAMES = (*TARGET_NAMES, "labels", "tags")
-_LOOKED_AT = 100
 _LISTED = 5
 
 
@@ -31,28 +26,6 @@ class _Row:
 
     index: int
     file: str
-
-
-def path_column(config: FinetuneConfig) -> tuple[str, str] | None:
-    """Return the column of a CSV file that holds paths of pictures and why, or None where it is an ordinary table.
-
-    Raises:
-        DataError: the file is no table, or lacks the column that the config names.
-    """
-    head = read_head(config.data, separator=config.separator, limits=table_limits(config))
-    if config.path is not None:
-        require_column(head, config.path)
-        return config.path, ""
-    if config.window is not None or config.time is not None:
-        return None
-    for name in head.names:
-        if name.lower() not in PATH_NAMES or name in (config.target, config.group, config.side, *config.ignore):
-            continue
-        cells = _first_cells(config, head, name)
-        promised = sum(_is_file(config.data, cell) or (name.lower() == "path" and _promises(cell)) for cell in cells)
-        if cells and 2 * promised >= len(cells):
-            return name, f"{promised} of its first {len(cells)} cells name picture files"
-    return None
 
 
 def scan_list(config: FinetuneConfig, column: str) -> tuple[Examples, list[Decision]]:
@@ -110,7 +83,7 @@ def _usable_rows(
     """Return the rows whose picture is there and labelled, once each; then what is skipped, and what is left out."""
     cells, codes = table.columns[column].categories, table.columns[column].values.tolist()
     paths = [cell.strip() if "://" in cell else os.path.normpath(cell.strip()) for cell in cells]
-    faults = [_fault(table.path, path) for path in paths]
+    faults = [path_fault(table.path, path) for path in paths]
     rows, skipped, left_out = [], [], []
     first: dict[str, int] = {}
     for index, code in enumerate(codes):
@@ -194,37 +167,6 @@ def _refuse_contradiction(
         values = table.columns[name].values
         if values[rows[0]] != values[rows[1]]:
             raise DataError(f"{where} with two values in the column {name!r}. Remove a line.")
-
-
-def _fault(csv_path: str, path: str) -> str:
-    """Return why there is no picture at a path; empty where there is something, which is looked at later."""
-    if "://" in path:
-        return "an address, not a file; fetch it first"
-    try:
-        if stat.S_ISDIR(os.stat(os.path.join(os.path.dirname(os.path.abspath(csv_path)), path)).st_mode):
-            return "a folder, not a picture"
-    except (FileNotFoundError, NotADirectoryError):
-        return "there is no such file"
-    except OSError:
-        pass  # the check of all pictures says why
-    return ""
-
-
-def _first_cells(config: FinetuneConfig, head: TableHead, name: str) -> list[str]:
-    chunk = next(iter(read_chunks(head, table_limits(config))), None)
-    if chunk is None:
-        return []
-    texts = chunk.column(head.names.index(name)).texts()[:_LOOKED_AT]
-    return [text.decode().strip() for text in texts if text.strip()]
-
-
-def _is_file(csv_path: str, cell: str) -> bool:
-    return _promises(cell, also="") and os.path.isfile(os.path.join(os.path.dirname(os.path.abspath(csv_path)), cell))
-
-
-def _promises(cell: str, also: str | None = None) -> bool:
-    suffix = os.path.splitext(cell)[1].lower()
-    return suffix in PICTURE_SUFFIXES or suffix == also
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -17,8 +17,9 @@ from finetune.data.frame_table import columns_of, frame_table
 from finetune.data.given import NAME, Given
 from finetune.data.keras_sets import PREFIX as KERAS
 from finetune.data.keras_sets import keras_arrays
-from finetune.data.listed_pictures import path_column, scan_list
+from finetune.data.listed_pictures import scan_list
 from finetune.data.npz_file import npz_arrays
+from finetune.data.picture_paths import path_column
 from finetune.data.tfds_features import prepared_below
 from finetune.data.tfds_source import is_tfds, scan_tfds
 from finetune.decide import Decision

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +16,7 @@ from finetune.data.examples import Examples, printable
 from finetune.data.given import NAME as ARRAYS
 from finetune.data.given import Given
 from finetune.data.images import read_square
+from finetune.data.questions import Question
 from finetune.data.sources import is_table_file, require_pictures
 from finetune.data.table_head import read_head
 from finetune.data.table_source import table_limits
@@ -53,28 +53,29 @@ class Asked:
     fingerprint: str
 
 
-def predict(asked: Asked, paths: Sequence[str | Path | np.ndarray], *, batch_size: int) -> Iterator[Prediction]:
-    """Yield an answer for each path, in order, holding no more than a few batches of pictures."""
+def predict(asked: Asked, questions: Sequence[Question], *, batch_size: int) -> Iterator[Prediction]:
+    """Yield an answer for each picture, in order, holding no more than a few batches of them decoded."""
     limits = load.image_limits(asked.config)
-    batch_size = max(1, min(batch_size, len(paths)))
+    batch_size = max(1, min(batch_size, len(questions)))
 
-    def read(path: str | Path | np.ndarray) -> np.ndarray | ImageError:
+    def read(question: Question) -> np.ndarray | ImageError:
+        if isinstance(question.source, ImageError):
+            return question.source
         try:
-            return read_square(path if isinstance(path, np.ndarray) else Path(path), asked.preprocessing, limits)
+            return read_square(question.source, asked.preprocessing, limits)
         except ImageError as error:
             return error
 
-    pictures = ahead(read, paths, threads=load.num_threads(asked.config), most=2 * batch_size)
-    for first in range(0, len(paths), batch_size):
-        chunk = list(zip(paths[first : first + batch_size], pictures, strict=False))
+    pictures = ahead(read, questions, threads=load.num_threads(asked.config), most=2 * batch_size)
+    for first in range(0, len(questions), batch_size):
+        chunk = list(zip(questions[first : first + batch_size], pictures, strict=False))
         good = [picture for _, picture in chunk if isinstance(picture, np.ndarray)]
         answers = iter(next(forward(asked.model, [np.stack(good)], batch_size=batch_size)) if good else ())
-        for index, (path, picture) in enumerate(chunk, first):
-            file = f"x[{index}]" if isinstance(path, np.ndarray) else printable(str(path))
+        for question, picture in chunk:
             yield (
-                Prediction(file, error=str(picture))
+                Prediction(question.file, question.row, error=str(picture))
                 if isinstance(picture, ImageError)
-                else answer(asked.task, asked.names, next(answers), file=file)
+                else answer(asked.task, asked.names, next(answers), file=question.file, row=question.row)
             )
 
 

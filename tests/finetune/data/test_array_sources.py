@@ -90,6 +90,12 @@ def test_grey_pictures_in_fractions_are_asked_about():
         kind_of(arrays_of(np.ones((9, 28, 28), "float32")))
 
 
+def test_channels_first_gets_the_remedy():
+    """Pictures as PyTorch has them are refused with the transposition that mends them."""
+    with pytest.raises(DataError, match=r"channels first; give x\.transpose\(0, 2, 3, 1\)"):
+        kind_of(arrays_of(noise(9, 3, 16, 16)))
+
+
 @pytest.mark.parametrize(
     ("scale", "message"), [(1 / 255, r"scaled to \[0, 1\]; give x \* 255"), (257.0, "more than 8 bits")]
 )

@@ -5,7 +5,8 @@ from csv_files import write
 from picture_files import encode, pixels
 
 from finetune.config import make_config
-from finetune.data.listed_pictures import path_column, scan_list
+from finetune.data.listed_pictures import scan_list
+from finetune.data.picture_paths import path_column
 from zoo.errors import ConfigError, DataError
 
 
