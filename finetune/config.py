@@ -50,7 +50,8 @@ class FinetuneConfig(BaseModel):
         missing_texts: texts that mean a blank cell, such as NA or ?, but for the target.
         separator: between the cells of a CSV file, a character or comma, semicolon, tab, pipe; None detects it.
         decimal: sign between whole and fraction in a CSV file's numbers, "." or ",".
-        time: column that says when; makes a CSV file a series. None takes a first column that goes up in equal steps.
+        time: column that says when; makes a CSV file a series. None takes a column of dates in even steps, or a first
+            column of such numbers.
         window: steps that a series' model looks back; makes a CSV file a series. None decides by the series' period.
         horizon: steps that it looks ahead.
         stride: steps from one window to the next.

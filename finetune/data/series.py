@@ -6,14 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from finetune.data.columns import Column
-from finetune.data.findings import Finding
 from finetune.data.split import Splits
 from zoo.errors import ConfigError, DataError
-
-# Names of columns that say when.
-TIME_NAMES = ("time", "date", "datetime", "timestamp", "year", "month", "day", "hour", "ds", "t")
-# A step may be so much longer or shorter than the usual one: months, leap years, clocks put forward.
-_EVEN = 0.2
 
 
 @dataclass(frozen=True)
@@ -43,63 +37,6 @@ class Windows:
     def targets(self, values: np.ndarray) -> np.ndarray:
         """Return what each window is about, (windows, horizon or 1), for values (steps,)."""
         return values[self.first_targets(len(values))[:, None] + np.arange(max(self.horizon, 1))]
-
-
-def time_of(column: Column) -> np.ndarray | None:
-    """Return when each row is, as numbers that grow with time, or None where a column does not say.
-
-    Numbers stand for themselves; texts are read as ISO 8601 dates and times, in seconds.
-    """
-    if column.kind == "numeric":
-        return None if np.isnan(column.values).any() else column.values
-    try:
-        moments = np.array([np.datetime64(text.strip().removesuffix("Z")) for text in column.categories])
-    except ValueError:
-        return None
-    if (column.values < 0).any():
-        return None
-    return moments.astype("datetime64[s]").astype("float64")[column.values]
-
-
-def steps_evenly(times: np.ndarray) -> bool:
-    """Return whether times go up, nearly always in steps of one length."""
-    steps = np.diff(times)
-    if len(steps) < 10 or not (steps > 0).all():
-        return False
-    usual = np.median(steps)
-    return bool((np.abs(steps - usual) <= _EVEN * usual).mean() >= 0.9)
-
-
-def check_times(times: np.ndarray, column: str, lines: np.ndarray) -> list[Finding]:
-    """Return what is odd about when the rows are.
-
-    Args:
-        times: in the order of the file.
-        column: that says when.
-        lines: of the file.
-
-    Raises:
-        DataError: a row is earlier than the one before, or at the same moment.
-    """
-    steps = np.diff(times)
-    back = np.flatnonzero(steps <= 0)
-    if len(back):
-        what = "the same moment as" if steps[back[0]] == 0 else "earlier than"
-        raise DataError(
-            f"line {lines[back[0] + 1]}: the time in {column!r} is {what} that of line {lines[back[0]]}. "
-            f"A series needs one row for each moment, in the order of time: sort the file, or merge the rows."
-        )
-    usual = np.median(steps)
-    gaps = np.flatnonzero(steps > (1 + 2 * _EVEN) * usual)
-    if not len(gaps):
-        return []
-    places = tuple(f"line {lines[at]} to {lines[at + 1]}" for at in gaps[:10])
-    missing = int(np.sum(np.round(steps[gaps] / usual) - 1))
-    message = (
-        f"{len(gaps):,} gaps in {column!r}, some {missing:,} steps that are missing ({', '.join(places)}): windows are "
-        f"cut as if nothing were. Fill the gaps in, or leave the part before them out."
-    )
-    return [Finding("gaps", "warning", message, places, len(gaps))]
 
 
 def split_by_time(windows: Windows, num_steps: int, *, validation_fraction: float, test_fraction: float) -> Splits:
@@ -194,5 +131,5 @@ def require_numbers(columns: Mapping[str, Column]) -> None:
     if texts:
         raise ConfigError(
             f"a series takes numbers; {', '.join(map(repr, texts[:5]))} hold texts. Leave them out: "
-            f"--set ignore={','.join(texts[:5])}"
+            f"--set ignore={','.join(texts[:5])}; or take rows one by one with --set task=regression"
         )

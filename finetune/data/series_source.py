@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +13,10 @@ from finetune.data.columns import Column, Table, as_numbers
 from finetune.data.examples import Skipped, printable
 from finetune.data.findings import Finding
 from finetune.data.rows import file_digest
-from finetune.data.series import (
-    TIME_NAMES,
-    Windows,
-    check_times,
-    choose_window,
-    period_of,
-    require_numbers,
-    steps_evenly,
-    time_of,
-)
-from finetune.data.table_source import task_of
+from finetune.data.series import Windows, choose_window, period_of, require_numbers
+from finetune.data.series_pace import Pace
+from finetune.data.series_time import TimeColumn, in_order
+from finetune.data.table_source import task_of, weights_of
 from finetune.data.targets import Target
 from zoo.errors import ConfigError, DataError
 
@@ -45,6 +38,8 @@ class Series:
         findings: what the checks said.
         left_out: columns that are not used.
         notes: how the file was read.
+        pace: how it goes in time; None where no column says when.
+        weights: (windows,) float32 in the loss, of the first step that each is about; None where all count 1.
     """
 
     root: str
@@ -60,7 +55,8 @@ class Series:
     left_out: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
-    weights: None = None
+    pace: Pace | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -78,53 +74,18 @@ class Series:
         return hashlib.sha256("\n".join(taken).encode()).hexdigest()
 
 
-def time_column(config: FinetuneConfig, table: Table, target: str) -> str | None:
-    """Return the column that says when, or None where the table is no series.
-
-    A config says so by `time`, `window` or task "forecasting". Otherwise the first column must be called like a time,
-    and go up in even steps.
-
-    Raises:
-        DataError: the column that the config names says no time.
-    """
-    if config.time:
-        if time_of(table.columns[config.time]) is None:
-            raise DataError(
-                f"{printable(table.path)}: the column {config.time!r} is no time; numbers that go up, or dates such as "
-                f"2026-01-31 or 2026-01-31T12:00 are"
-            )
-        return config.time
-    first = next(iter(table.columns.values()))
-    named = first.name.strip().lower() in TIME_NAMES and first.name != target
-    times = time_of(first) if named else None
-    return first.name if times is not None and steps_evenly(times) else None
-
-
-def is_series(config: FinetuneConfig, time: str | None) -> bool:
-    """Return whether a table is to be read as a series."""
-    return config.task == "forecasting" or config.window is not None or time is not None and config.task == "auto"
-
-
-def read_series(config: FinetuneConfig, table: Table, target: str, time: str | None) -> tuple[Series, str]:
+def read_series(config: FinetuneConfig, table: Table, target: str, time: TimeColumn | None) -> tuple[Series, str]:
     """Return the windows of a series, and why they are as long as they are ("" where the config says so).
 
     Raises:
         DataError: rows are not in the order of time, too few, or blank where blanks are refused.
-        ConfigError: columns hold texts.
+        ConfigError: columns hold texts, or a setting goes with rows alone.
     """
+    _refuse_sides(config, time)
     task = task_of(config, table, target) if config.task in ("auto", "classification") else "forecasting"
     task = "forecasting" if task == "regression" else task
-    findings = check_times(time_of(table.columns[time]), time, table.lines) if time else []
-    features = {name: column for name, column in table.columns.items() if name != time}
-    if task == "classification":
-        features = {name: column for name, column in features.items() if name != target}
-    else:
-        features[target] = as_numbers(table, target)
-    require_numbers(features)
-    if not features:
-        raise ConfigError(f"{printable(table.path)}: no column is left to predict {target!r} from")
-    for name in features:
-        as_numbers(table, name)  # none is too large
+    table, findings = in_order(table, time) if time else (table, [])
+    features = _features(table, target, task, {time and time.name, config.sample_weight})
     values = np.stack([column.values for column in features.values()], axis=1)
     _refuse_blanks(config, table, features, target if task == "forecasting" else None)
     train = round(table.num_rows * (1 - config.test_fraction - config.validation_fraction))
@@ -143,14 +104,42 @@ def read_series(config: FinetuneConfig, table: Table, target: str, time: str | N
         target=_target(table, target, task, windows),
         target_name=target,
         windows=windows,
-        moments=_moments(table, time),
+        moments=_moments(table, time and time.name),
         period=period,
         file_sha256=table.sha256 or file_digest(Path(table.path)),
+        pace=Pace.of(time.name, time.times, time.rhythm) if time else None,
+        weights=_weights(table, config.sample_weight, windows),
         findings=tuple(findings),
         left_out=tuple(Skipped(item.column, item.reason) for item in table.left_out),
-        notes=table.notes,
+        notes=(*table.notes, *(f"{time.name}: {time.why}" for _ in [0] if time)),
     )
     return series, why
+
+
+def _refuse_sides(config: FinetuneConfig, time: TimeColumn | None) -> None:
+    for name in ("group", "side"):
+        column = getattr(config, name)
+        if column:
+            says = f" ({time.name!r} says when)" if time and not time.asked else ""
+            raise ConfigError(
+                f"{name}={column} does not go with a series{says}, which is split by time. Leave {name} out, or take "
+                f"rows one by one with task=regression or task=classification"
+            )
+
+
+def _features(table: Table, target: str, task: str, apart: Container[str | None]) -> dict[str, Column]:
+    """Return the columns that are looked back on."""
+    features = {name: column for name, column in table.columns.items() if name not in apart}
+    if task == "classification":
+        features = {name: column for name, column in features.items() if name != target}
+    else:
+        features[target] = as_numbers(table, target)
+    require_numbers(features)
+    if not features:
+        raise ConfigError(f"{printable(table.path)}: no column is left to predict {target!r} from")
+    for name in features:
+        as_numbers(table, name)  # none is too large
+    return features
 
 
 def _target(table: Table, name: str, task: str, windows: Windows) -> Target:
@@ -163,6 +152,11 @@ def _target(table: Table, name: str, task: str, windows: Windows) -> Target:
         line = table.lines[np.flatnonzero(column.blank)[0]]
         raise DataError(f"{printable(table.path)} line {line}: the target {name!r} is blank; fill it in")
     return Target("classification", windows.targets(column.values)[:, 0].astype("int32"), column.categories)
+
+
+def _weights(table: Table, name: str | None, windows: Windows) -> np.ndarray | None:
+    weights = weights_of(table, name)
+    return None if weights is None else weights[windows.first_targets(len(weights))]
 
 
 def _moments(table: Table, time: str | None) -> tuple[str, ...]:

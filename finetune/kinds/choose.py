@@ -3,11 +3,12 @@
 from types import ModuleType
 
 from finetune.config import FinetuneConfig
-from finetune.data import series_source
+from finetune.data import series_source, series_time
 from finetune.data.array_table import SIDE, has_sides, task_of_arrays
 from finetune.data.columns import Table
 from finetune.data.given import Given
 from finetune.data.rows import Rows
+from finetune.data.series_time import TimeColumn
 from finetune.data.sources import find_pictures, read_table_of
 from finetune.decide import Decision
 from finetune.kinds import pictures, scratch, series, table
@@ -33,13 +34,14 @@ def open_source(config: FinetuneConfig, given: Given | None = None) -> tuple[Mod
         return (scratch if own else pictures), *found
     _refuse_labels(config)
     read, target, why = read_table_of(config, given)
-    decisions = [Decision("target", target, why)] if why else []
     if has_sides(read):
         return table, *_open_arrays(config, read, target)
-    time = series_source.time_column(config, read, target)
-    if series_source.is_series(config, time):
+    target, why = series_time.other_target(read, target, why)
+    decisions = [Decision("target", target, why)] if why else []
+    time = series_time.time_column(config, read, target)
+    if series_time.is_series(config, read, target, time):
         return series, *_open_series(config, read, target, time, decisions)
-    rows = table.scan(config, read, target)
+    rows = table.scan(config, read, target).finding(*series_time.random_rows(config, time))
     if config.task == "auto":
         decisions.append(Decision("task", rows.target.task, _why_task(rows)))
     return table, rows, decisions
@@ -62,16 +64,15 @@ def _refuse_labels(config: FinetuneConfig) -> None:
 
 
 def _open_series(
-    config: FinetuneConfig, read: Table, target: str, time: str | None, decisions: list[Decision]
+    config: FinetuneConfig, read: Table, target: str, time: TimeColumn | None, decisions: list[Decision]
 ) -> tuple[Source, list[Decision]]:
     source, why = series_source.read_series(config, read, target, time)
     if config.task == "auto":
-        reason = (
-            f"the column {time!r} says when; task=regression takes rows one by one" if time else "windows are asked for"
-        )
+        undo = "task=regression takes rows one by one"
+        reason = f"the column {time.name!r} says when; {undo}" if time else "windows are asked for"
         decisions.append(Decision("task", source.target.task, reason))
     if time and not config.time:
-        decisions.append(Decision("time", time, "goes up in even steps"))
+        decisions.append(Decision("time", time.name, time.why))
     if why:
         decisions.append(Decision("window", source.windows.window, why))
     return source, decisions

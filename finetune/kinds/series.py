@@ -1,7 +1,7 @@
 """Series: windows over a CSV file in the order of time; what comes next is forecast, or windows are named."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import keras
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from finetune.config import FinetuneConfig
 from finetune.data import series as cuts
 from finetune.data.findings import Finding
+from finetune.data.series_pace import Pace
 from finetune.data.series_source import Series
 from finetune.data.split import SPLITS, Splits
 from finetune.data.targets import Target
@@ -48,6 +49,7 @@ class Normalizer:
         std: of each feature.
         fillers: what blanks become; empty where they are refused.
         windows: how a series is cut.
+        pace: how it goes in time; None where no column says when.
     """
 
     model: keras.Model
@@ -56,6 +58,7 @@ class Normalizer:
     std: tuple[float, ...]
     fillers: tuple[float, ...]
     windows: cuts.Windows
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def build_trunk(config: FinetuneConfig, data: Data, splits: Splits) -> Normalize
     rules = {"mean": mean, "median": np.nan_to_num(np.nanmedian(known, axis=0)), "zero": np.zeros_like(mean)}
     fillers = rules.get(config.missing, np.zeros(0))
     numbers = [tuple(values.tolist()) for values in (mean, std, fillers)]
-    return build_normalizer(series.names, *numbers, series.windows)
+    return replace(build_normalizer(series.names, *numbers, series.windows), pace=series.pace)
 
 
 def build_normalizer(
@@ -209,7 +212,8 @@ def describe_data(data: Data, splits: Splits, findings: Sequence[Finding]) -> di
 def describe_inputs(config: FinetuneConfig, trunk: Normalizer) -> dict[str, object]:
     """Return what model.json says of how inputs are prepared."""
     fitted = {name: list(getattr(trunk, name)) for name in ("mean", "std", "fillers")}
-    return {"kind": "series", "features": list(trunk.names), **fitted, "windows": asdict(trunk.windows)}
+    pace = trunk.pace.as_json() if trunk.pace else None
+    return {"kind": "series", "features": list(trunk.names), **fitted, "windows": asdict(trunk.windows), "pace": pace}
 
 
 def guesses(data: Data, splits: Splits) -> Mapping[str, np.ndarray] | None:

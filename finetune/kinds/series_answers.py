@@ -7,7 +7,7 @@ import numpy as np
 
 from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig
-from finetune.data import series_source, table_source
+from finetune.data import series_source, series_time, table_source
 from finetune.data.columns import Table, require_column
 from finetune.data.examples import printable
 from finetune.data.series import Windows, split_by_time
@@ -55,7 +55,8 @@ def evaluate(
     windows = Windows(**described["windows"])
     config = config.model_copy(update={"data": str(data or config.data)})
     table, target, _ = table_source.read(config)
-    series, _ = series_source.read_series(config, table, target, config.time)
+    time = series_time.time_column(config, table, target) if config.time else None
+    series, _ = series_source.read_series(config, table, target, time)
     missing = [name for name in described["features"] if name not in series.names]
     if missing:
         raise DataError(
