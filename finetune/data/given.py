@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from finetune.data.arrays import OBJECTS, Arrays, Part
+from finetune.data.pixels import CHANNELS
 from zoo.errors import ConfigError, DataError
 
 # What a config calls them.
@@ -98,9 +99,51 @@ def _tf_batches(data: object) -> Iterator[tuple]:
     spec = data.element_spec
     if not isinstance(spec, tuple) or len(spec) < 2 or not all(hasattr(one, "shape") for one in spec[:2]):
         raise DataError(f"the tf.data.Dataset gives {spec}; pairs (x, y) are expected, as from dataset.map")
-    x, y = (one.shape for one in spec[:2])
-    single = y.rank == 0 or x[0] != y[0]
-    return iter((data.batch(256) if single else data).as_numpy_iterator())
+    shapes = [one.shape for one in spec[:2]]
+    try:
+        if _is_batched(data, shapes):
+            yield from data.as_numpy_iterator()
+        elif all(shape.is_fully_defined() for shape in shapes):
+            yield from data.batch(256).as_numpy_iterator()
+        else:
+            # one by one, for examples that do not go into one batch have a message of ours
+            for parts in data.as_numpy_iterator():
+                yield tuple(np.asarray(part)[None] for part in parts)
+    except Exception as error:
+        # TensorFlow's errors, without importing it; they come from what the user's own data set does
+        if not type(error).__module__.startswith("tensorflow."):
+            raise
+        raise DataError(f"the tf.data.Dataset cannot be read: {' '.join(str(error).split())[:200]}") from error
+
+
+def _is_batched(data: object, shapes: list) -> bool:
+    """Whether a data set gives batches and not single examples.
+
+    Raises:
+        DataError: it may be either, or is neither.
+    """
+    x, y = shapes
+    if x.rank and y.rank and x[0] is None and y[0] is None:
+        return True
+    if not all(shape.is_fully_defined() for shape in shapes):
+        first = next(iter(data.take(1).as_numpy_iterator()), None)
+        if first is None:
+            raise DataError("the data set is empty")
+        x, y = (np.shape(part) for part in first[:2])
+    x, y = tuple(x), tuple(y)
+    # one example is a number, a row, or a picture, with a number or a row of them
+    single = len(y) <= 1 and (len(x) <= 2 or (len(x) == 3 and x[2] in CHANNELS))
+    batch = bool(x and y) and x[0] == y[0]
+    if not single and not batch:
+        raise DataError(
+            f"the tf.data.Dataset gives x of shape {x} with y of shape {y}, which is neither one example nor a batch"
+        )
+    if single and batch:
+        raise DataError(
+            f"the tf.data.Dataset gives x of shape {x} with y of shape {y}, which may be one example or a batch. Give "
+            f"batches of any length: data.batch(32), or data.unbatch().batch(32) where drop_remainder=True made them"
+        )
+    return batch
 
 
 def _joined(batches: Iterable[tuple], max_bytes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,4 +167,7 @@ def _joined(batches: Iterable[tuple], max_bytes: int) -> tuple[np.ndarray, np.nd
     try:
         return np.concatenate(xs), np.concatenate(ys)
     except ValueError as error:
-        raise DataError(f"the data set's batches differ in shape ({error})") from error
+        raise DataError(
+            f"the examples differ in shape ({error}); resize pictures to one size, as in "
+            f"data.map(lambda x, y: (tf.image.resize(x, (224, 224)), y)), or save them as files"
+        ) from error
