@@ -81,7 +81,7 @@ class Run:
             data: one path or several. For a run on pictures: of pictures, folders, CSV files that list pictures, or
                 .npz files; also an array or tensor (n, height, width) or (n, height, width, 3) in [0, 255], or
                 pictures of Pillow's. On a table: CSV or .npz files, an array of rows, or a DataFrame. On a series: CSV
-                files.
+                files, or a DataFrame.
             batch_size: pictures a step.
 
         Returns:
@@ -104,13 +104,11 @@ class Run:
         return len(sources), (prediction for source in sources for prediction in self._rows(source))
 
     def _rows(self, source: object) -> Iterator[Prediction]:
+        rows = self._given(source)
         if self._kind == "table":
-            rows = self._given(source)
             yield from table_answers.predict(self.config, self.model, self._columns, self._target, rows)
-            return
-        if not isinstance(source, str | os.PathLike):
-            raise DataError(f"a run on a series answers for CSV files; received a {type(source).__name__}")
-        yield from series_answers.predict(self.config, self.model, self._described, str(source))
+        else:
+            yield from series_answers.predict(self.config, self.model, self._described, rows)
 
     def evaluate(self, data: object = None, *, verbose: int = 0) -> dict[str, object]:
         """Measure the model on other data of the kind that it learned on.
