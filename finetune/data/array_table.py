@@ -1,6 +1,7 @@
 """Arrays of rows become a table of columns, which goes the way of a CSV file."""
 
 import hashlib
+from collections.abc import Collection
 
 import numpy as np
 
@@ -15,10 +16,17 @@ SIDE = "side"
 _WHICH = "which array a row is in"
 
 
-def array_table(config: FinetuneConfig, arrays: Arrays) -> tuple[Table, str, str]:
+def array_table(
+    config: FinetuneConfig, arrays: Arrays, *, only: Collection[str] | None = None
+) -> tuple[Table, str, str]:
     """Return the rows of arrays as a table, the name of its target, and why that is the target.
 
     A column `side` says where each row belongs; `Table.lines` are places in the arrays, counted from 0.
+
+    Args:
+        config: says the task.
+        arrays: of rows and targets.
+        only: features that a run takes of rows that it judges, which may be of one class; None for all, to learn.
 
     Raises:
         DataError: the targets are of no use, or there are several.
@@ -28,12 +36,12 @@ def array_table(config: FinetuneConfig, arrays: Arrays) -> tuple[Table, str, str
         value = getattr(config, name)
         if value and value not in (arrays.target_name,):
             raise ConfigError(f"{name}={value}: {arrays.root} has arrays without such a column")
-    target = array_target(config, arrays)
+    target = array_target(config, arrays, judged=only is not None)
     if target.task != "classification" and len(target.names) > 1:
         raise DataError(
             f"{arrays.root}: targets with {len(target.names)} numbers a row; rows take one. Give one column of y"
         )
-    columns = input_columns(arrays)
+    columns = input_columns(arrays, only)
     name = arrays.target_name
     if name in columns or SIDE in columns:
         raise DataError(f"{arrays.root}: a feature is called {name!r} or {SIDE!r}, as the target and the sides are")
@@ -63,8 +71,12 @@ def task_of_arrays(table: Table, target: str) -> tuple[str, str]:
     return ("regression" if column.kind == "numeric" else "classification"), column.why
 
 
-def input_columns(arrays: Arrays) -> dict[str, Column]:
+def input_columns(arrays: Arrays, only: Collection[str] | None = None) -> dict[str, Column]:
     """Return the features of rows as columns of numbers, called x0, x1 … where the source gives no names.
+
+    Args:
+        arrays: of rows.
+        only: names of the features to return; None for all.
 
     Raises:
         DataError: the rows are no numbers.
@@ -73,8 +85,9 @@ def input_columns(arrays: Arrays) -> dict[str, Column]:
     if x.dtype.kind not in "biuf":
         raise DataError(f"{arrays.root}: rows of {x.dtype}; expected are numbers")
     x = x.astype("float64")
-    odd = np.isinf(x)
-    if odd.any():
-        raise DataError(f"{arrays.root}: {arrays.names[int(odd.any(axis=1).argmax())]} holds an infinite number")
     names = arrays.column_names if len(arrays.column_names) == x.shape[1] else [f"x{at}" for at in range(x.shape[1])]
-    return {name: Column(name, "numeric", x[:, at], (), "numbers", False) for at, name in enumerate(names)}
+    taken = [at for at, name in enumerate(names) if only is None or name in only]
+    odd = np.isinf(x[:, taken]).any(axis=1)
+    if odd.any():
+        raise DataError(f"{arrays.root}: {arrays.names[int(odd.argmax())]} holds an infinite number")
+    return {names[at]: Column(names[at], "numeric", x[:, at], (), "numbers", False) for at in taken}

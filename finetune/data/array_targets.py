@@ -31,11 +31,16 @@ class ArrayTarget:
     why: str
 
 
-def array_target(config: FinetuneConfig, arrays: Arrays) -> ArrayTarget:
+def array_target(config: FinetuneConfig, arrays: Arrays, *, judged: bool = False) -> ArrayTarget:
     """Return what the targets mean.
 
     Texts, and whole numbers that count from 0, are classes; rows of 0 and 1 are one-hot classes where each has a single
     1, and labels otherwise; all else is numbers. `task` says it otherwise.
+
+    Args:
+        config: the task is taken from it.
+        arrays: with targets.
+        judged: nothing is learned from them, so that one class is enough.
 
     Raises:
         DataError: there is no target, or it cannot be what it is to be.
@@ -54,6 +59,8 @@ def array_target(config: FinetuneConfig, arrays: Arrays) -> ArrayTarget:
     task, why = _task(config, arrays, y)
     if task == "classification":
         values, names = _classes(arrays, y)
+        if len(names) < 2 and not judged:
+            raise DataError(f"{arrays.root}: all targets are the same; at least two classes are needed")
         return ArrayTarget(task, values, names, why)
     if y.dtype.kind not in "biuf":
         raise DataError(f"{arrays.root}: the targets are texts; the task {task} needs numbers")
@@ -116,7 +123,6 @@ def _classes(arrays: Arrays, y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]
     if y.dtype.kind == "S":
         found = np.char.decode(found, "utf-8", "backslashreplace")
     names = tuple(f"{value:g}" if y.dtype.kind == "f" else str(value) for value in found.tolist())
-    _require_two(arrays, names)
     return values.astype("int32"), names
 
 
@@ -126,14 +132,8 @@ def _named(arrays: Arrays, y: np.ndarray, names: tuple[str, ...]) -> tuple[np.nd
         value = y[outside.argmax()]
         raise DataError(f"{arrays.root}: {_where(arrays, outside)} is {value}, but {len(names)} classes have names")
     used = np.unique(y)
-    _require_two(arrays, used)
     # classes that no example has are left out, as class folders without pictures are
     return np.searchsorted(used, y).astype("int32"), tuple(names[number] for number in used)
-
-
-def _require_two(arrays: Arrays, classes: object) -> None:
-    if len(classes) < 2:
-        raise DataError(f"{arrays.root}: all targets are the same; at least two classes are needed")
 
 
 def _where(arrays: Arrays, faults: np.ndarray) -> str:

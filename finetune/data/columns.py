@@ -105,14 +105,22 @@ def require_column(table: Table | TableHead, name: str) -> None:
         DataError: it lists the columns, and the nearest name.
     """
     names = [*table.columns] if isinstance(table, Table) else [name for name in table.names if name]
-    if name in names:
-        return
     gone = [item for item in table.left_out if item.column == name] if isinstance(table, Table) else []
-    if gone:
+    if gone and name not in names:
         raise DataError(f"{printable(table.path)}: the column {name!r} was left out: {gone[0].reason}.")
-    more = f" and {len(names) - 30:,} more" if len(names) > 30 else ""
-    near = nearest(name, names)
-    raise DataError(f"{printable(table.path)} has no column {name!r}; it has {', '.join(names[:30])}{more}.{near}")
+    require_name(table.path, names, name)
+
+
+def require_name(path: str, names: Sequence[str], name: str) -> None:
+    """Refuse the name of a column that is not among the names.
+
+    Raises:
+        DataError: it lists the columns, and the nearest name.
+    """
+    if name not in names:
+        more = f" and {len(names) - 30:,} more" if len(names) > 30 else ""
+        near = nearest(name, names)
+        raise DataError(f"{printable(path)} has no column {name!r}; it has {', '.join(names[:30])}{more}.{near}")
 
 
 def looks_numeric(table: Table, name: str) -> bool:
@@ -140,15 +148,31 @@ def as_numbers(table: Table, name: str, *, remedy: str = "Mend it.") -> Column:
     """
     column = table.columns[name]
     if column.kind == "categorical":
-        tally = tally_texts(column.values, column.categories, table.lines, table.decimal)
-        if tally.odd_line:
-            raise DataError(say_odd(Place(table.path, tally.odd_line), name, tally, table.decimal, remedy))
-        values = numbers_of(column.values, column.categories, table.decimal)
-        column = Column(name, "numeric", values, (), "numbers", column.asked)
+        column = parse_texts(column, table.path, table.lines, table.decimal, remedy)
     large = large_numbers(column.values)
     if len(large):
         raise DataError(say_large(f"{table.place(large[0])}, column {name!r}", column.values[large[0]]))
     return column
+
+
+def parse_texts(column: Column, path: str, lines: np.ndarray, decimal: str, remedy: str = "Mend it.") -> Column:
+    """Return a column of texts as numbers of any size, blanks as NaN.
+
+    Args:
+        column: of texts.
+        path: of its table, for the message.
+        lines: (rows,) where each row begins.
+        decimal: sign between whole and fraction.
+        remedy: sentence on what to do where a text is no number.
+
+    Raises:
+        DataError: a text is no number; the message names its line.
+    """
+    tally = tally_texts(column.values, column.categories, lines, decimal)
+    if tally.odd_line or tally.odd_text:
+        raise DataError(say_odd(Place(path, tally.odd_line), column.name, tally, decimal, remedy))
+    values = numbers_of(column.values, column.categories, decimal)
+    return Column(column.name, "numeric", values, (), "numbers", column.asked)
 
 
 def large_numbers(values: np.ndarray) -> np.ndarray:

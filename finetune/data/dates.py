@@ -177,7 +177,7 @@ def _as_quarters(texts: pd.Series) -> list[tuple[np.ndarray, str]]:
 
 def _compact_dates(values: np.ndarray) -> Times | None:
     """Return whole numbers such as 20260131 or 202601 as dates; None for numbers of any other kind."""
-    if not len(values) or np.isnan(values).any() or (values != np.floor(values)).any():
+    if not len(values) or not (np.abs(values) < 1e8).all() or (values != np.floor(values)).any():
         return None
     whole = values.astype("int64")
     for digits, note in ((8, "whole numbers of year, month and day"), (6, "whole numbers of year and month")):

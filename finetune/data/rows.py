@@ -71,12 +71,16 @@ class Rows:
 
 def column_values(columns: Mapping[str, Column]) -> dict[str, np.ndarray]:
     """Return columns as arrays that stand for themselves: float64 with NaN, or texts with "" where blank."""
-    return {name: _texts(column) if column.kind == "categorical" else column.values for name, column in columns.items()}
+    return {
+        name: texts_of(column.values, column.categories) if column.kind == "categorical" else column.values
+        for name, column in columns.items()
+    }
 
 
-def _texts(column: Column) -> np.ndarray:
+def texts_of(codes: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    """Return for each code (n,) its text, "" for -1, as an array of objects that holds each text once."""
     # index -1, a blank, takes the last of the names
-    return np.array([*column.categories, ""], dtype=object)[column.values]
+    return np.array([*texts, ""], dtype=object)[codes]
 
 
 def file_digest(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Where data come from: one string, or objects of Python, become pictures, rows, or arrays of either."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ from finetune.data import table_source
 from finetune.data.array_pictures import array_examples
 from finetune.data.array_table import array_table, input_columns
 from finetune.data.arrays import OBJECTS, Arrays, check_parts, kind_of
-from finetune.data.columns import Table
+from finetune.data.columns import Table, require_column, require_name
 from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
-from finetune.data.frame_table import columns_of, frame_table
+from finetune.data.frame_table import NAME as FRAME
+from finetune.data.frame_table import frame_names, frame_table, read_frame
 from finetune.data.given import NAME, Given
 from finetune.data.keras_sets import PREFIX as KERAS
 from finetune.data.keras_sets import keras_arrays
 from finetune.data.listed_pictures import scan_list
 from finetune.data.npz_file import npz_arrays
 from finetune.data.picture_paths import path_column
+from finetune.data.table_head import read_head
+from finetune.data.table_reading import read_table
 from finetune.data.tfds_features import prepared_below
 from finetune.data.tfds_source import is_tfds, scan_tfds
 from finetune.decide import Decision
@@ -100,25 +104,44 @@ def require_pictures(config: FinetuneConfig, given: Given | None = None) -> Exam
     return found[0]
 
 
-def input_table(config: FinetuneConfig, source: str | Given) -> Table | None:
-    """Return the rows that a source other than a CSV file holds, without their target; None for a CSV file.
+def input_table(config: FinetuneConfig, source: str | Given, wishes: Mapping[str, str]) -> Table:
+    """Return of the rows that a source holds the columns that are wished for, and no others; no target of arrays.
+
+    Args:
+        config: says how CSV files are read.
+        source: a path or name, or objects of Python.
+        wishes: column to "text", "numeric" or "categorical".
 
     Raises:
-        DataError: the source holds no rows.
+        DataError: the source holds no rows, or lacks such a column.
+    """
+    given = None if isinstance(source, str) else source
+    arrays = open_arrays(config.model_copy(update={"data": source if isinstance(source, str) else NAME}), given)
+    if arrays is not None:
+        columns = input_columns(arrays, wishes)
+        table = Table(arrays.root, columns, np.arange(len(arrays)), ",", ".", sha256=arrays.root)
+        for name in wishes:
+            require_column(table, name)
+        return table
+    names, path = column_names(config, source), FRAME if isinstance(source, pd.DataFrame) else source
+    for name in wishes:
+        require_name(path, names, name)
+    if isinstance(source, pd.DataFrame):
+        return read_frame(source, wishes, only=True, missing_texts=config.missing_texts, decimal=config.decimal)
+    named = {wish: [name for name in wishes if wishes[name] == wish] for wish in table_source.WISHES}
+    return read_table(source, **named, only=True, remedy="Mend it.", **table_source.reading(config))
+
+
+def column_names(config: FinetuneConfig, source: str | pd.DataFrame) -> list[str]:
+    """Return the names of the columns of a CSV file or a DataFrame.
+
+    Raises:
+        DataError: it is no table.
     """
     if isinstance(source, pd.DataFrame):
-        plain = config.model_copy(update={"numeric": (), "categorical": ()})
-        return columns_of(plain, source)
-    arrays = open_arrays(
-        config.model_copy(update={"data": source if isinstance(source, str) else NAME}), _given(source)
-    )
-    if arrays is None:
-        return None
-    return Table(arrays.root, input_columns(arrays), np.arange(len(arrays)), ",", ".", sha256=arrays.root)
-
-
-def _given(source: str | Given) -> Given | None:
-    return None if isinstance(source, str) else source
+        return frame_names(source)
+    limits = table_source.table_limits(config)
+    return [name for name in read_head(source, separator=config.separator, limits=limits).names if name]
 
 
 def read_table_of(config: FinetuneConfig, given: Given | None = None) -> tuple[Table, str, str]:

@@ -28,6 +28,8 @@ def read_table(
     categorical: Collection[str] = (),
     ignore: Collection[str] = (),
     missing_texts: Collection[str] = (),
+    only: bool = False,
+    remedy: str = "",
     separator: str | None = None,
     decimal: str = ".",
     limits: TableLimits | None = None,
@@ -41,6 +43,8 @@ def read_table(
         categorical: columns whose cells are categories, also where they look like numbers.
         ignore: columns that are left out.
         missing_texts: texts that mean the same as a blank cell, in columns not named in `text`.
+        only: leave out all columns that are not named.
+        remedy: sentence on what to do where a column in `numeric` has a cell that is no number.
         separator: between cells: a character, or comma, semicolon, tab, pipe; None finds it.
         decimal: "." or ",".
         limits: what the file may cost.
@@ -58,20 +62,23 @@ def read_table(
     limits = limits or TableLimits()
     head = read_head(path, separator=separator, limits=limits)
     wishes = _wishes(head, {"text": text, "numeric": numeric, "categorical": categorical, "ignore": ignore})
-    reading = _Reading(head, limits, decimal, frozenset(missing_texts), wishes)
+    if only:
+        wishes = dict.fromkeys(range(len(head.names)), "ignore") | wishes
+    reading = _Reading(head, limits, decimal, frozenset(missing_texts), wishes, remedy)
     numbers, texts, lines, blank_lines = _read_columns(reading)
     return _assemble(reading, numbers, texts, lines, blank_lines)
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """What a file is read by; `wishes` holds the kinds that the user asked for, by index."""
+    """What a file is read by; `wishes` holds the kinds that were asked for, by index."""
 
     head: TableHead
     limits: TableLimits
     decimal: str
     missing_texts: frozenset[str]
     wishes: dict[int, str]
+    remedy: str = ""
 
 
 def _wishes(head: TableHead, named: dict[str, Collection[str]]) -> dict[int, str]:
@@ -160,7 +167,7 @@ def _is_text_after_all(reading: _Reading, index: int, tally: Tally) -> bool:
 
 def _odd(reading: _Reading, index: int, tally: Tally) -> str:
     place = Place(reading.head.path, tally.odd_line)
-    return say_odd(place, reading.head.names[index] or f"number {index + 1}", tally, reading.decimal)
+    return say_odd(place, reading.head.names[index] or f"number {index + 1}", tally, reading.decimal, reading.remedy)
 
 
 def _assemble(

@@ -1,7 +1,7 @@
 """A CSV file as a config means it: which column is the target, what the others are for, what the checks say."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from finetune.data.table_file import TableLimits
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.data.targets import Target
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
 
 # Where a config does not say: a column of such a name is the target, or else the last.
 TARGET_NAMES = ("target", "label", "class", "y", "outcome")
+WISHES = ("text", "numeric", "categorical", "ignore")
 _NO_NUMBER = "Mend it, or take the texts as classes with --set task=classification"
 # So few different whole numbers, and so many rows of each, are taken for classes.
 _MOST_CLASSES, _ROWS_A_CLASS = 20, 10
@@ -39,23 +40,37 @@ def read(config: FinetuneConfig) -> tuple[Table, str, str]:
         ConfigError: the config contradicts itself.
     """
     head = read_head(config.data, separator=config.separator, limits=table_limits(config))
-    names = [name for name in head.names if name and name not in config.ignore]
-    target, why = config.target, ""
-    if target is None:
-        found = next((name for name in names if name.lower() in TARGET_NAMES), names[-1] if names else "")
-        target, why = found, "its name says so" if found.lower() in TARGET_NAMES else "the last column"
-    roles = [name for name in (target, config.group, config.side) if name]
-    for name in (*roles, *filter(None, (config.time, config.sample_weight))):
+    target, why = find_target([name for name in head.names if name and name not in config.ignore], config.target)
+    for name in filter(None, (target, config.group, config.side, config.time, config.sample_weight)):
         require_column(head, name)
-    table = read_table(
-        config.data,
-        text=dict.fromkeys(roles),
-        numeric=[name for name in config.numeric if name not in roles],
-        categorical=[name for name in config.categorical if name not in roles],
-        ignore=config.ignore,
-        **reading(config),
-    )
-    return table, target, why
+    wishes = wishes_of(config, target)
+    named = {wish: [name for name in wishes if wishes[name] == wish] for wish in WISHES}
+    return read_table(config.data, **named, **reading(config)), target, why
+
+
+def find_target(names: Sequence[str], target: str | None) -> tuple[str, str]:
+    """Return the name of the target among a table's columns, and why it is that ("" where it was named)."""
+    if target is not None:
+        return target, ""
+    found = next((name for name in names if name.lower() in TARGET_NAMES), names[-1] if names else "")
+    return found, "its name says so" if found.lower() in TARGET_NAMES else "the last column"
+
+
+def wishes_of(config: FinetuneConfig, target: str) -> dict[str, str]:
+    """Return what a config says that columns are: "text", "numeric", "categorical" or "ignore" by name.
+
+    Raises:
+        ConfigError: it says two things of one column.
+    """
+    roles = [name for name in (target, config.group, config.side) if name]
+    wishes = dict.fromkeys(roles, "text")
+    for wish in ("numeric", "categorical", "ignore"):
+        for name in getattr(config, wish):
+            # the target is text whatever kind is asked for, and becomes numbers by the task
+            found = wishes.setdefault(name, wish)
+            if found != wish and (name not in roles or wish == "ignore"):
+                raise ConfigError(f"the column {name!r} is asked for as {found} and as {wish}; say one of them")
+    return wishes
 
 
 def reading(config: FinetuneConfig) -> dict[str, object]:
@@ -99,7 +114,7 @@ def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:
     return Rows(
         root=table.path if table.sha256 else os.path.abspath(table.path),
         columns=columns,
-        target=_target(kept, target, task),
+        target=target_of(kept, target, task),
         lines=kept.lines,
         file_sha256=table.sha256 or file_digest(Path(table.path)),
         given_splits=sides_of(kept, config.side),
@@ -125,9 +140,20 @@ def task_of(config: FinetuneConfig, table: Table, target: str) -> str:
     return "classification" if few and np.array_equal(known, np.round(known)) else "regression"
 
 
-def _target(table: Table, name: str, task: str) -> Target:
+def target_of(table: Table, name: str, task: str, *, remedy: str = _NO_NUMBER) -> Target:
+    """Return a column without blanks as the target of a task.
+
+    Args:
+        table: that holds it, as texts or numbers.
+        name: of the column.
+        task: "classification" or "regression".
+        remedy: sentence on what to do where a number is expected and a text is none.
+
+    Raises:
+        DataError: a number is expected, and a cell is none, or too large.
+    """
     if task == "regression":
-        values = as_numbers(table, name, remedy=_NO_NUMBER).values
+        values = as_numbers(table, name, remedy=remedy).values
         return Target("regression", values[:, None], (name,))
     column = table.columns[name]
     used = np.unique(column.values)

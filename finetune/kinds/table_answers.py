@@ -1,7 +1,8 @@
 """Answers of a run on a table: for each row of a CSV file, and how good they are where the file has the target too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,16 +10,18 @@ import numpy as np
 from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig
 from finetune.data import table_source
-from finetune.data.array_table import SIDE
-from finetune.data.columns import Column, Table, require_column
+from finetune.data.array_table import array_table
+from finetune.data.arrays import OBJECTS
+from finetune.data.columns import Table, require_column
 from finetune.data.dealing import own_test
 from finetune.data.examples import printable
 from finetune.data.given import Given
-from finetune.data.rows import Rows, column_values
-from finetune.data.sources import input_table, is_arrays, read_table_of
-from finetune.data.table_reading import read_table
+from finetune.data.rows import Rows, file_digest
+from finetune.data.sources import column_names, input_table, is_arrays, open_arrays
 from finetune.data.targets import Target
 from finetune.evaluation.sides import full_metrics
+from finetune.kinds.table_inputs import checked_values, wishes_of
+from finetune.progress import Reporter
 from finetune.transfer.encoder import InputColumn, model_inputs
 from zoo.errors import DataError
 
@@ -42,10 +45,10 @@ def predict(
         path: file with those columns, a DataFrame, or an array of rows.
 
     Raises:
-        DataError: the file cannot be read, lacks a column, or has a blank where the run refuses them.
+        DataError: the file cannot be read, lacks a column, or holds what the model cannot take.
     """
-    table = _read(config, columns, path)
-    outputs = outputs_of(model, table.columns, columns)
+    table = input_table(config, path, wishes_of(columns))
+    outputs = outputs_of(model, checked_values(table, columns, Reporter(0).warn), columns)
     task, names = target
     file, word = printable(table.path), "row" if table.sha256 else "line"
     return [
@@ -62,36 +65,65 @@ def evaluate(
     fingerprint: str,
     data: str | Given | None,
 ) -> dict[str, object]:
-    """Measure a run on a CSV file that has the target, or on its own test rows; see `Run.evaluate`."""
-    given = None if data is None or isinstance(data, str) else data
-    config = config if data is None else _config_for(config, data)
-    table, name, _ = read_table_of(config, given)
-    rows = table_source.read_rows(config.model_copy(update={"task": target[0]}), table, name)
-    for column in columns:
-        require_column(table, column.name)
-    # columns that this file's checks would leave out are still what the model takes
-    kept = np.isin(table.lines, rows.lines)
-    wanted = {c.name: replace(table.columns[c.name], values=table.columns[c.name].values[kept]) for c in columns}
+    """Measure a run on a CSV file that has the target, or on its own test rows; see `Run.evaluate`.
+
+    The file is read as the run read its own: the same columns of the same kinds, and none of the checks that are made
+    before something is learned. Columns of groups, sides and weights may be absent.
+    """
+    config = config.model_copy(update={"task": target[0]} | _changes(config, data))
+    table, name = _with_target(config, columns, config.data if data is None or isinstance(data, str) else data)
+    table = _known_targets(table, name)
+    truth = table_source.target_of(table, name, target[0], remedy="Mend it.")
+    features = {column.name: table.columns[column.name] for column in columns}
+    digest = table.sha256 or file_digest(Path(table.path))
+    rows = Rows(table.path, features, truth, table.lines, digest)
     own = rows.fingerprint == fingerprint
-    indices, which = _judged(config, rows, own)
-    outputs = outputs_of(model, wanted, columns)[indices]
-    values = _as_ours(rows.target, tuple(target[1]), rows.root)[indices]
+    indices, which = _judged(config, table, rows, own)
+    judged = replace(table, columns=features).without(rows=np.setdiff1d(np.arange(len(rows)), indices))
+    outputs = outputs_of(model, checked_values(judged, columns, Reporter(0).warn, own=own), columns)
+    values = _as_ours(truth, tuple(target[1]), table.path)[indices]
     return {"examples": which, **full_metrics(target[0], values, outputs, tuple(target[1]))}
 
 
-def _config_for(config: FinetuneConfig, data: str | Given) -> FinetuneConfig:
-    """Return the run's config for reading other data."""
+def _changes(config: FinetuneConfig, data: str | Given | None) -> dict[str, object]:
+    """Return what of a run's config is otherwise for other data: columns of a file mean nothing to arrays."""
+    if data is None:
+        return {}
     changes: dict[str, object] = {"data": data} if isinstance(data, str) else {}
-    if config.side == SIDE and not is_arrays(data):
-        changes["side"] = None
     if is_arrays(data):
-        changes |= {"target": None, "group": None, "sample_weight": None}
-    return config.model_copy(update=changes)
+        return changes | {"target": None, "group": None, "sample_weight": None}
+    return changes | ({"side": None} if is_arrays(config.data) or config.data.startswith(OBJECTS) else {})
 
 
-def outputs_of(model: keras.Model, table: dict[str, Column], columns: Sequence[InputColumn]) -> np.ndarray:
-    """Return the model's outputs (rows, outputs) for the columns of a table."""
-    values = column_values({column.name: _as_kind(table[column.name], column) for column in columns})
+def _with_target(config: FinetuneConfig, columns: Sequence[InputColumn], source: str | Given) -> tuple[Table, str]:
+    """Return the table of a run's columns with the target and what deals rows to sides, and the target's name."""
+    arrays = open_arrays(config, None if isinstance(source, str) else source)
+    wishes = wishes_of(columns)
+    if arrays is not None:
+        table, name, _ = array_table(config, arrays, only=wishes)
+        for column in columns:
+            require_column(table, column.name)
+        return table, name
+    there = column_names(config, source)
+    name, _ = table_source.find_target([found for found in there if found not in config.ignore], config.target)
+    roles = [role for role in (config.group, config.side) if role in there]
+    # a file that lacks the target is refused by its name
+    return input_table(config, source, {**wishes, **dict.fromkeys((name, *roles), "text")}), name
+
+
+def _known_targets(table: Table, name: str) -> Table:
+    """Return a table without the rows that lack a target, having counted them on stderr."""
+    blank = np.flatnonzero(table.columns[name].blank)
+    if len(blank) == table.num_rows:
+        raise DataError(f"{printable(table.path)}: the target column {name!r} is blank in every row; fill it in.")
+    if len(blank):
+        count = f"{len(blank):,} row{'s' * (len(blank) > 1)} without a target in the column {name!r}"
+        Reporter(0).warn(f"{table.place(blank[0])}: {count} left out")
+    return table.without(rows=blank)
+
+
+def outputs_of(model: keras.Model, values: Mapping[str, np.ndarray], columns: Sequence[InputColumn]) -> np.ndarray:
+    """Return the model's outputs (rows, outputs) for checked columns."""
     count = len(next(iter(values.values())))
     parts = []
     for first in range(0, count, _AT_ONCE):
@@ -100,37 +132,13 @@ def outputs_of(model: keras.Model, table: dict[str, Column], columns: Sequence[I
     return np.concatenate(parts)
 
 
-def _read(config: FinetuneConfig, columns: Sequence[InputColumn], path: str | Given) -> Table:
-    table = input_table(config, path)
-    if table is None:
-        table = read_table(
-            path,
-            numeric=[column.name for column in columns if column.kind == "numeric"],
-            categorical=[column.name for column in columns if column.kind == "categorical"],
-            **table_source.reading(config),
-        )
-    for column in columns:
-        require_column(table, column.name)
-        blank = np.flatnonzero(table.columns[column.name].blank) if column.kind == "numeric" else ()
-        if len(blank) and column.filler is None:
-            raise DataError(
-                f"{printable(table.path)} line {table.lines[blank[0]]}: the column {column.name!r} is blank, and this "
-                f"run refuses blank numbers; fill it in, or train with --set missing=median"
-            )
-    return table
-
-
-def _as_kind(column: Column, wanted: InputColumn) -> Column:
-    if column.kind == wanted.kind:
-        return column
-    raise DataError(f"the column {column.name!r} is {column.kind} here and was {wanted.kind} in training")
-
-
-def _judged(config: FinetuneConfig, rows: Rows, own: bool) -> tuple[np.ndarray, str]:
+def _judged(config: FinetuneConfig, table: Table, rows: Rows, own: bool) -> tuple[np.ndarray, str]:
+    sides = table_source.sides_of(table, config.side if config.side in table.columns else None)
     if own:
-        return np.array(own_test(config, rows)), "the run's own test side"
-    if "test" in rows.given_splits:
-        return np.flatnonzero(np.array(rows.given_splits) == "test"), "the file's test side"
+        groups = table_source.group_texts(table, config.group)
+        return np.array(own_test(config, replace(rows, given_splits=sides, groups=groups))), "the run's own test side"
+    if "test" in sides:
+        return np.flatnonzero(np.array(sides) == "test"), "the file's test side"
     return np.arange(len(rows)), "all rows of the file"
 
 

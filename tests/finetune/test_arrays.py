@@ -1,6 +1,7 @@
 """Runs on arrays: .npz files and objects of Python, as pictures and as rows."""
 
 import json
+from decimal import Decimal
 
 import keras
 import numpy as np
@@ -202,3 +203,23 @@ def test_data_sets_have_a_limit(tmp_path):
     data = tf.data.Dataset.from_tensor_slices((np.zeros((64, 32, 32, 3), "uint8"), np.zeros(64, int)))
     with pytest.raises(DataError, match="over 10,000 bytes.*max_array_bytes"):
         finetune.fit(data.batch(8), max_array_bytes=10_000)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([Decimal("1.5"), Decimal("2"), None], "numeric"),
+        (["1.5", " 2", ""], "numeric"),
+        (["007", "12", ""], "categorical"),
+        ([True, False, None], "categorical"),
+        (pd.Categorical([1, 2, 2]), "categorical"),
+        (["NA", "2", "3"], "numeric"),
+    ],
+)
+def test_objects_of_a_frame_are_typed_as_cells(cells, kind):
+    """What a CSV file would say of the same cells is said of objects and texts in a DataFrame."""
+    table, _, _ = frame_table(
+        make_config({"data": "t", "missing_texts": ("NA",)}), pd.DataFrame({"a": cells, "y": [1, 2, 3]})
+    )
+    column = table.columns["a"]
+    assert column.kind == kind and column.blank.sum() == (cells[0] == "NA" or cells[-1] in (None, ""))
