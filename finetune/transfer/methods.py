@@ -75,12 +75,19 @@ def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...
         ConfigError: more stages are to learn or to be drawn anew than there are.
     """
     below = [stage for stage in stages if stage != HEAD]
-    wanted = _USUAL_UNFREEZE.get(config.method, 0) if config.unfreeze is None else config.unfreeze
+    wanted = config.unfreeze
+    if wanted is None:
+        wanted = max(_USUAL_UNFREEZE.get(config.method, 0), config.reinit or 0)
     for name, number in (("unfreeze", config.unfreeze), ("reinit", config.reinit)):
         if number is not None and number > len(below):
             raise ConfigError(
                 f"{name}={number}: {config.model} has {len(below)} stages before its head ({', '.join(below)})"
             )
+    if config.method == "reinit" and (config.reinit or 1) > wanted:
+        raise ConfigError(
+            f"reinit={config.reinit or 1} with unfreeze={wanted}: stages that begin from random weights have to learn. "
+            f"Raise unfreeze"
+        )
     found: list[Phase] = []
     for step in METHODS[config.method]:
         most = min(wanted if step.stages is None else step.stages, len(below))

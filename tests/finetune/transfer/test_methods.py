@@ -1,0 +1,65 @@
+"""Methods as phases: which stages learn, at what rate, and what is refused."""
+
+import pytest
+
+from finetune.config import make_config
+from finetune.transfer.methods import METHODS, phases_of
+from zoo.errors import ConfigError
+
+STAGES = ("stem", "stage1", "stage2", "stage3", "head")
+
+
+def phases(method, **settings):
+    """Return the phases of a method on a network of four stages."""
+    settings = {"epochs": 30, "patience": 5, "learning_rate": 0.01, "model": "net"} | settings
+    return phases_of(make_config({"method": method} | settings), STAGES)
+
+
+def test_head_alone_learns():
+    """Method head is one phase, in which nothing below the head learns."""
+    (phase,) = phases("head")
+    assert (phase.stages, phase.epochs, phase.learning_rate) == (("head",), 30, 0.01)
+
+
+def test_second_phase_is_finer():
+    """Two phases: the head, then two stages more at a tenth of the rate."""
+    first, second = phases("two_phase")
+    assert first.stages == ("head",) and second.stages == ("stage2", "stage3", "head")
+    assert second.learning_rate == pytest.approx(0.001) and second.epochs == 15
+
+
+def test_gradual_takes_one_stage_more_at_a_time():
+    """Each phase of gradual has one stage more than the one before."""
+    assert [len(phase.stages) for phase in phases("gradual", unfreeze=4)] == [1, 2, 3, 4, 5]
+    assert len({phase.name for phase in phases("gradual", unfreeze=4)}) == 5
+
+
+def test_all_learns_at_once():
+    """Method full has one phase with every stage."""
+    (phase,) = phases("full")
+    assert phase.stages == STAGES and phase.reinit == ()
+
+
+def test_upper_stages_begin_anew():
+    """Method reinit draws the last stages anew; more may learn than are drawn."""
+    (phase,) = phases("reinit", unfreeze=3, reinit=2)
+    assert phase.stages == ("stage1", "stage2", "stage3", "head") and phase.reinit == ("stage2", "stage3")
+
+
+@pytest.mark.parametrize("setting", [{"unfreeze": 5}, {"reinit": 5}])
+def test_more_stages_than_there_are_is_refused(setting):
+    """The message says how many there are, and their names."""
+    with pytest.raises(ConfigError, match="net has 4 stages before its head .stem, stage1, stage2, stage3."):
+        phases("reinit", **setting)
+
+
+def test_what_is_drawn_anew_must_learn():
+    """Stages of random weights that stay frozen would be noise in the middle of the network."""
+    with pytest.raises(ConfigError, match="reinit=3.*unfreeze=1"):
+        phases("reinit", unfreeze=1, reinit=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_ends_with_its_head(method):
+    """Whatever else learns, the head does, in every phase."""
+    assert all(phase.stages[-1] == "head" for phase in phases(method))
