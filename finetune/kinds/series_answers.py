@@ -13,11 +13,11 @@ from finetune.data import series_source, series_time, table_source
 from finetune.data.columns import Table, as_numbers, require_column
 from finetune.data.examples import printable
 from finetune.data.frame_table import NAME as FRAME
-from finetune.data.frame_table import columns_of
+from finetune.data.frame_table import read_frame
 from finetune.data.given import Given
 from finetune.data.series import Windows, split_by_time
 from finetune.data.series_pace import read_pace, refuse_gaps
-from finetune.data.sources import input_table, is_arrays, read_table_of
+from finetune.data.sources import is_arrays, read_table_of
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.evaluation.sides import full_metrics
@@ -44,9 +44,11 @@ def predict(
     names, windows = described["features"], Windows(**described["windows"])
     used = [*names, *filter(None, [config.time])]
     only, source = _only(config, used, source)
-    table = input_table(only, source)
-    if table is None:
-        wanted = [name for name in names if name != config.time]
+    wanted = [name for name in names if name != config.time]
+    if isinstance(source, pd.DataFrame):
+        wishes = dict.fromkeys(wanted, "numeric")
+        table = read_frame(source, wishes, missing_texts=only.missing_texts, decimal=only.decimal)
+    else:
         table = read_table(source, numeric=wanted, ignore=only.ignore, **table_source.reading(only))
     if table.num_rows < windows.window:
         raise DataError(
@@ -134,7 +136,7 @@ def _only(config: FinetuneConfig, used: Collection[str], source: str | Given) ->
 def _frame_digest(config: FinetuneConfig, frame: pd.DataFrame) -> str:
     """Return what tells a whole DataFrame from others, as a run on it knows it; "other" for one it could not read."""
     try:
-        return columns_of(config, frame).sha256
+        return read_frame(frame, {str(name): "ignore" for name in frame.columns}).sha256
     except DataError:
         return "other"
 
