@@ -144,7 +144,7 @@ def _features(table: Table, target: str, task: str, apart: Container[str | None]
 
 def _target(table: Table, name: str, task: str, windows: Windows) -> Target:
     if task == "forecasting":
-        values = windows.targets(as_numbers(table, name).values.astype("float32"))
+        values = windows.targets(as_numbers(table, name).values)
         steps = (name,) if windows.horizon == 1 else tuple(f"{name} +{step + 1}" for step in range(windows.horizon))
         return Target("forecasting", values, steps)
     column = table.columns[name]

@@ -8,6 +8,7 @@ import numpy as np
 
 from finetune.config import FinetuneConfig
 from finetune.data import series as cuts
+from finetune.data.class_checks import class_findings
 from finetune.data.findings import Finding
 from finetune.data.series_pace import Pace
 from finetune.data.series_source import Series
@@ -17,8 +18,10 @@ from finetune.decide import Decision
 from finetune.evaluation.mistakes import Mistake
 from finetune.kinds.table import new_network, settle_network, settle_training
 from finetune.progress import Reporter
+from finetune.tasks import mean_and_deviation
 from zoo.errors import ConfigError
 from zoo.filling import FillMissing
+from zoo.scaling import Standardize
 
 NOUN = "windows"
 TRUNK_IS_FITTED, STAGED = True, False
@@ -43,10 +46,10 @@ class Normalizer:
     """The first part of a model for series, fitted to the training steps.
 
     Attributes:
-        model: (batch, window, features) float32 to the same, around 0.
+        model: (batch, window, features) float64 to the same in float32, around 0.
         names: of the features.
         mean: of each feature.
-        std: of each feature.
+        std: of each feature, 0 for a constant one, which says nothing.
         fillers: what blanks become; empty where they are refused.
         windows: how a series is cut.
         pace: how it goes in time; None where no column says when.
@@ -111,20 +114,26 @@ def settle(config: FinetuneConfig, data: Data) -> tuple[FinetuneConfig, list[Dec
 
 def findings(config: FinetuneConfig, data: Data, splits: Splits) -> list[Finding]:
     """Return what the checks have to say."""
-    return list(data.examples.findings)
+    goal, found = data.examples.target, list(data.examples.findings)
+    if goal.task == "classification":
+        found += _never_learned(goal, splits)
+        found += class_findings(goal.values.tolist(), goal.names, splits, class_weights=config.class_weights)
+    return found
 
 
 def build_trunk(config: FinetuneConfig, data: Data, splits: Splits) -> Normalizer:
     """Return what brings each feature around 0, fitted on the steps that training windows see."""
     series = data.examples
     last = series.windows.first_targets(len(series.values))[max(splits.train)]
-    known = series.values[: last + max(series.windows.horizon, 1)]
-    mean, std = np.nanmean(known, axis=0), np.nanstd(known, axis=0)
-    mean, std = np.nan_to_num(mean), np.where(std > 0, std, 1.0)
-    rules = {"mean": mean, "median": np.nan_to_num(np.nanmedian(known, axis=0)), "zero": np.zeros_like(mean)}
-    fillers = rules.get(config.missing, np.zeros(0))
-    numbers = [tuple(values.tolist()) for values in (mean, std, fillers)]
-    return replace(build_normalizer(series.names, *numbers, series.windows), pace=series.pace)
+    fitted, fillers = [], []
+    for values in series.values[: last + max(series.windows.horizon, 1)].T:
+        known = values[~np.isnan(values)] if not np.isnan(values).all() else np.zeros(1)
+        mean, std = (float(value[0]) for value in mean_and_deviation(known[:, None]))
+        fitted.append((mean, std))
+        fillers.append({"mean": mean, "median": float(np.median(known)), "zero": 0.0}.get(config.missing))
+    mean, std = zip(*fitted, strict=True)
+    normalizer = build_normalizer(series.names, mean, std, () if None in fillers else fillers, series.windows)
+    return replace(normalizer, pace=series.pace)
 
 
 def build_normalizer(
@@ -135,22 +144,20 @@ def build_normalizer(
     windows: cuts.Windows,
 ) -> Normalizer:
     """Return the first part of a model with what was fitted."""
-    inputs = x = keras.Input((windows.window, len(names)), name=INPUT)
+    inputs = x = keras.Input((windows.window, len(names)), dtype="float64", name=INPUT)
     if fillers:
-        x = FillMissing(list(fillers), name="fill_missing")(x)
-    variance = [value**2 for value in std]
-    x = keras.layers.Normalization(axis=-1, mean=list(mean), variance=variance, name="normalize")(x)
+        x = FillMissing(list(fillers), dtype="float64", name="fill_missing")(x)
+    x = Standardize(list(mean), list(std), name="normalize")(x)
     model = keras.Model(inputs, x, name="series")
     return Normalizer(model, tuple(names), tuple(mean), tuple(std), tuple(fillers), windows)
 
 
 def features(config: FinetuneConfig, trunk: Normalizer, data: Data, reporter: Reporter) -> Prepared:
     """Prepare the series once; its windows are views."""
-    values = data.examples.values
-    if trunk.fillers:
-        values = np.where(np.isnan(values), np.array(trunk.fillers), values)
-    prepared = ((values - np.array(trunk.mean)) / np.array(trunk.std)).astype("float32")
-    return Prepared(trunk.windows.inputs(prepared))
+    prepared = data.examples.values
+    for layer in trunk.model.layers[1:]:
+        prepared = layer(prepared)
+    return Prepared(trunk.windows.inputs(np.asarray(prepared)))
 
 
 def new_head(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> keras.Model:
@@ -174,7 +181,7 @@ def samples(config: FinetuneConfig, features: object, splits: Splits) -> None:
 def first_inputs(config: FinetuneConfig, trunk: Normalizer, data: Data) -> tuple[np.ndarray, int]:
     """Return the first windows as the joined model takes them, and how many they are."""
     first = trunk.windows.inputs(data.examples.values)[:256]
-    return np.ascontiguousarray(first, "float32"), len(first)
+    return np.ascontiguousarray(first), len(first)
 
 
 def describe_data(data: Data, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:
@@ -238,6 +245,21 @@ def labels_of(data: Data, indices: Sequence[int]) -> list[str]:
     series = data.examples
     first = series.windows.first_targets(len(series.values))
     return [series.moments[first[index]] for index in indices]
+
+
+def _never_learned(goal: Target, splits: Splits) -> list[Finding]:
+    """Return a warning of classes that come up only after what is learned."""
+    learned = set(goal.values[list(splits.train)].tolist())
+    later = [*splits.validation, *splits.test]
+    names = [repr(goal.names[label]) for label in sorted(set(goal.values[later].tolist()) - learned)]
+    if not names:
+        return []
+    verb = "comes" if len(names) == 1 else "come"
+    message = (
+        f"{', '.join(names[:10])} {verb} up only after the time that is learned from, so no window of validation and "
+        f"test will be given that name. Bring a longer series, or judge by the other classes."
+    )
+    return [Finding("never learned", "warning", message, tuple(names[:10]), len(names))]
 
 
 def _border(series: Series, side: Sequence[int]) -> str:

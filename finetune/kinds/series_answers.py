@@ -56,7 +56,7 @@ def predict(
         )
     table = _in_order(only, described, table, windows.window)
     values = _last_values(table, names, described, windows.window)
-    outputs = np.asarray(model.predict_on_batch(values[None].astype("float32")))[0]
+    outputs = np.asarray(model.predict_on_batch(values[None]))[0]
     place = f"{'row' if table.sha256 else 'line'} {table.lines[-1]}"
     row = f"after {place}" if windows.horizon else f"up to {place}"
     return [
@@ -82,7 +82,7 @@ def evaluate(
         which = "the run's own test side"
     inputs = windows.inputs(values)
     parts = [
-        np.asarray(model.predict_on_batch(np.ascontiguousarray(inputs[indices[first : first + _AT_ONCE]], "float32")))
+        np.asarray(model.predict_on_batch(np.ascontiguousarray(inputs[indices[first : first + _AT_ONCE]])))
         for first in range(0, len(indices), _AT_ONCE)
     ]
     names = tuple(described["class_names"])

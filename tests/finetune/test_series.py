@@ -26,6 +26,11 @@ def wave(count=240, period=12):
     return [10 + 5 * math.sin(2 * math.pi * at / period) + noise[at] for at in range(count)]
 
 
+def last_value(run):
+    """Return how far off it is to say that nothing changes."""
+    return next(rule["mae"] for rule in run.metrics["baselines"] if rule["name"] == "last value")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run on a wave."""
@@ -120,6 +125,35 @@ def test_texts_do_not_belong_into_a_series(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["year,kind,level", *lines]) + "\n")
     with pytest.raises(ConfigError, match="'kind' hold texts. Leave them out: --set ignore=kind"):
         finetune.fit(tmp_path / "t.csv", run_dir=tmp_path / "run", verbose=0)
+
+
+def test_class_that_only_comes_later_is_named(tmp_path):
+    """A class of the last weeks alone is a warning that names it."""
+    rows = [f"{2000 + at},{v:.3f},{'late' if at > 150 else 'ab'[at % 2]}" for at, v in enumerate(wave(160))]
+    (tmp_path / "t.csv").write_text("\n".join(["year,level,way", *rows]) + "\n")
+    run = finetune.fit(tmp_path / "t.csv", run_dir=tmp_path / "run", window=4, epochs=1, verbose=0)
+    warnings = json.loads((run.path / "data.json").read_text())["warnings"]
+    assert any(warning.startswith("'late' comes up only after the time that is learned from") for warning in warnings)
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(1.7e9, 1.0), (0.0, 1e-9)])
+def test_values_of_any_scale_are_forecast(shift, scale, tmp_path):
+    """Numbers far from 0 and tiny ones keep the digits in which they differ, in training and in answers."""
+    values = [float(shift + scale * value) for value in wave()]
+    rows = [f"{2000 + at},{value!r}" for at, value in enumerate(values)]
+    (tmp_path / "t.csv").write_text("\n".join(["year,level", *rows]) + "\n")
+    run = finetune.fit(tmp_path / "t.csv", run_dir=tmp_path / "run", epochs=40, verbose=0)
+    assert run.metrics["test"]["mae"] < last_value(run) / 2
+    assert run.evaluate()["mae"] == pytest.approx(run.metrics["test"]["mae"], rel=1e-3)
+    assert run.predict(str(tmp_path / "t.csv"))[0].values["level"] == pytest.approx(values[228], abs=1.5 * scale)
+
+
+def test_column_that_is_constant_in_training_says_nothing_later(tmp_path):
+    """A column of one number, but for rounding, until after training changes no forecast."""
+    rows = [f"{2000 + at},{0.1 if at < 200 else 0.2},{value:.4f}" for at, value in enumerate(wave())]
+    (tmp_path / "t.csv").write_text("\n".join(["year,other,level", *rows]) + "\n")
+    run = finetune.fit(tmp_path / "t.csv", run_dir=tmp_path / "run", epochs=40, verbose=0)
+    assert run.metrics["test"]["mae"] < last_value(run) / 2
 
 
 def test_no_target_of_training_is_seen_again_as_a_target():
