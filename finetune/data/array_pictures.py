@@ -17,8 +17,13 @@ from zoo.errors import ConfigError, DataError
 _COLUMNS = ("path", "label_separator", "target", "group", "side", "sample_weight")
 
 
-def array_examples(config: FinetuneConfig, arrays: Arrays) -> tuple[Examples, list[Decision]]:
+def array_examples(config: FinetuneConfig, arrays: Arrays, *, judged: bool = False) -> tuple[Examples, list[Decision]]:
     """Return the pictures of arrays, and what was decided on the way.
+
+    Args:
+        config: the task is taken from it.
+        arrays: pictures by their shape.
+        judged: nothing is learned from them, so that one class is enough.
 
     Raises:
         DataError: the values are not those of pictures, or the targets are of no use.
@@ -27,8 +32,8 @@ def array_examples(config: FinetuneConfig, arrays: Arrays) -> tuple[Examples, li
     refuse_columns(config, arrays)
     notes = [*arrays.notes]
     for part in arrays.parts:
-        notes += check_pixels(arrays.root, part.name, part.x)
-    target = array_target(config, arrays)
+        notes += check_pixels(arrays.root, part.name, part.x, few=judged)
+    target = array_target(config, arrays, judged=judged)
     # whoever wrote "Cat" and "cat" may have meant one class
     labels = target.names if target.task != "regression" else ()
     findings = as_findings(similar_labels(arrays.root, arrays.target_name, labels))

@@ -49,7 +49,7 @@ class _Class:
         return os.path.basename(self.folder)
 
 
-def scan_folder(root: str | Path, *, drop_empty_classes: bool = False) -> Examples:
+def scan_folder(root: str | Path, *, drop_empty_classes: bool = False, judged: bool = False) -> Examples:
     """List the pictures below a folder of class folders, in an order that does not depend on the file system.
 
     No file is opened. Links to files are followed, links to folders are not.
@@ -57,6 +57,7 @@ def scan_folder(root: str | Path, *, drop_empty_classes: bool = False) -> Exampl
     Args:
         root: the folder; `root/train` with `root/validation` (or `val`, `valid`) or `root/test` are ready-made splits.
         drop_empty_classes: leave class folders without a picture out instead of refusing them.
+        judged: nothing is learned from the pictures, so one class is enough, and sides may have different ones.
 
     Raises:
         DataError: the folder is not arranged like that, or a class is empty, unreadable, or there twice.
@@ -72,10 +73,11 @@ def scan_folder(root: str | Path, *, drop_empty_classes: bool = False) -> Exampl
     _check_names(root, {os.path.basename(folder) for folder in places})
     classes = [_Class(split_of.get(os.path.dirname(place), ""), place, list_tree(root, place)) for place in places]
     empty = [one for one in classes if not one.found.pictures]
-    if empty and not drop_empty_classes:
-        raise DataError(_say_empty(root, empty))
     filled = [one for one in classes if one.found.pictures]
-    _check_class_sets(root, filled)
+    if empty and not (drop_empty_classes and (filled or not judged)):
+        raise DataError(_say_empty(root, empty))
+    if not judged:
+        _check_class_sets(root, filled)
     return _assemble(root, filled, empty, [top, *holders.values()] if split_of else [top])
 
 

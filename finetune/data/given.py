@@ -1,10 +1,12 @@
 """Objects of Python as data: arrays, DataFrames, and data sets of TensorFlow and Keras, which are read once."""
 
+import os
 from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from finetune.data.arrays import OBJECTS, Arrays, Part
 from finetune.data.pixels import CHANNELS
@@ -42,8 +44,18 @@ def as_given(data: object, y: object = None, *, max_bytes: int) -> Given:
         notes = ("read once, in the order in which the examples came",)
     elif y is None and isinstance(data, tuple | list) and len(data) == 2 and not np.isscalar(data[0]):
         data, y = data
+    _refuse_files(data)
     x, y = as_array("x", data), None if y is None else as_array("y", y)
     return Arrays(NAME, (Part("x", "", x, y),), notes=notes)
+
+
+def _refuse_files(data: object) -> None:
+    several = len(data) > 0 and data[0] if isinstance(data, list | tuple | np.ndarray) else data
+    if isinstance(several, str | os.PathLike | Image.Image):
+        raise DataError(
+            "files alone do not say what they show: name a folder of class folders, or a CSV file with the columns "
+            "path and label"
+        )
 
 
 def as_array(name: str, values: object, accepted: str = _ACCEPTED) -> np.ndarray:

@@ -49,13 +49,14 @@ class Labels:
         return ", ".join(self.names[label] for label in (value if self.task == "multi_label" else (value,)))
 
 
-def read_labels(config: FinetuneConfig, table: Table, target: str) -> Labels:
+def read_labels(config: FinetuneConfig, table: Table, target: str, *, judged: bool = False) -> Labels:
     """Return what the target column means.
 
     Args:
         config: task and label_separator are taken from it.
         table: its column `target` is text.
         target: name of the column.
+        judged: nothing is learned from the pictures, so that the column may say the same everywhere.
 
     Raises:
         DataError: the column is blank, says the same everywhere, or holds what is no number where numbers are due.
@@ -70,12 +71,12 @@ def read_labels(config: FinetuneConfig, table: Table, target: str) -> Labels:
         raise DataError(f"{name}: the column {target!r} is blank in every row; it must say what each picture shows.")
     separator, why = _separator(config, column)
     if separator:
-        return _several(config, table, column, separator, why)
+        return _several(config, table, column, (separator, why), judged=judged)
     task = task_of(config, table, target)
     decided = (Decision("task", task, _why(column, task)),) if config.task == "auto" else ()
     if task == "regression":
-        return _numbers(table, target, decided)
-    if len(column.categories) < 2:
+        return _numbers(table, target, decided, judged=judged)
+    if len(column.categories) < 2 and not judged:
         raise DataError(
             f"{name}: the column {target!r} is {column.categories[0]!r} in every row; two classes at least are needed."
         )
@@ -115,10 +116,11 @@ def _parts(cell: str, separator: str) -> list[str]:
     return [part.strip() for part in cell.split(separator)]
 
 
-def _several(config: FinetuneConfig, table: Table, column: Column, separator: str, why: str) -> Labels:
+def _several(config: FinetuneConfig, table: Table, column: Column, found: tuple[str, str], *, judged: bool) -> Labels:
+    separator, why = found
     cells = [[part for part in _parts(cell, separator) if part] for cell in column.categories]
     names = tuple(sorted({part for parts in cells for part in parts}))
-    if len(names) < 2:
+    if len(names) < 2 and not judged:
         raise DataError(
             f"{printable(table.path)}: the column {column.name!r} has {', '.join(map(repr, names)) or 'no labels'}; "
             f"at least two labels are needed."
@@ -145,11 +147,11 @@ def _several(config: FinetuneConfig, table: Table, column: Column, separator: st
     )
 
 
-def _numbers(table: Table, target: str, decided: tuple[Decision, ...]) -> Labels:
+def _numbers(table: Table, target: str, decided: tuple[Decision, ...], *, judged: bool) -> Labels:
     remedy = "Mend it, or take the texts as classes with --set task=classification"
     values = as_numbers(table, target, remedy=remedy).values
     known = values[~np.isnan(values)]
-    if len(np.unique(known)) < 2:
+    if len(np.unique(known)) < 2 and not judged:
         raise DataError(
             f"{printable(table.path)}: the column {target!r} is {known[0]:g} in every row; there is nothing to learn."
         )

@@ -28,7 +28,7 @@ class _Row:
     file: str
 
 
-def scan_list(config: FinetuneConfig, column: str) -> tuple[Examples, list[Decision]]:
+def scan_list(config: FinetuneConfig, column: str, *, judged: bool = False) -> tuple[Examples, list[Decision]]:
     """Return the pictures that a CSV file lists, and what was decided on the way.
 
     Paths are relative to the folder of the CSV file. A picture that is not there is skipped with its line.
@@ -36,6 +36,7 @@ def scan_list(config: FinetuneConfig, column: str) -> tuple[Examples, list[Decis
     Args:
         config: target, task, label_separator, group, side and sample_weight are taken from it.
         column: that holds the paths.
+        judged: nothing is learned from the pictures, so that one class, label or number is enough.
 
     Raises:
         DataError: the file cannot be read, a picture is listed with two labels, or a class has no picture.
@@ -49,10 +50,10 @@ def scan_list(config: FinetuneConfig, column: str) -> tuple[Examples, list[Decis
     used = {*roles, config.sample_weight}
     others = [name for name in head.names if name and name not in used]
     table = read_table(config.data, text=roles, ignore=others, **reading(config))
-    labels = read_labels(config, table, target)
+    labels = read_labels(config, table, target, judged=judged)
     rows, skipped, left_out = _usable_rows(table, column, labels, config)
     examples = _examples(config, table, labels, rows)
-    _check_classes(table, labels, examples, skipped)
+    _check_classes(table, labels, examples, skipped, judged=judged)
     notes = [*table.notes, *labels.notes]
     if others:
         notes.append(f"columns that are not used: {', '.join(map(printable, others))}")
@@ -128,7 +129,7 @@ def _examples(config: FinetuneConfig, table: Table, labels: Labels, rows: Sequen
     }
 
 
-def _check_classes(table: Table, labels: Labels, examples: dict, skipped: Sequence[Skipped]) -> None:
+def _check_classes(table: Table, labels: Labels, examples: dict, skipped: Sequence[Skipped], *, judged: bool) -> None:
     """Refuse names without a picture, and names that are only on sides from which nothing is learned."""
     if labels.task == "regression":
         return
@@ -147,7 +148,7 @@ def _check_classes(table: Table, labels: Labels, examples: dict, skipped: Sequen
         )
     unknown = [labels.names[label] for label in sorted(used.keys() - trained)]
     # that nothing at all is to be learned from is said where the sides are dealt
-    if unknown and trained:
+    if unknown and trained and not judged:
         raise DataError(
             f"{name}: only in validation or test, where it cannot be learned: {_listed(unknown)}. Give some of its "
             f"pictures to train, or take its rows out."

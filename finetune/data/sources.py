@@ -70,8 +70,15 @@ def open_arrays(config: FinetuneConfig, given: Given | None = None) -> Arrays | 
     return arrays
 
 
-def find_pictures(config: FinetuneConfig, given: Given | None = None) -> tuple[Examples, list[Decision]] | None:
+def find_pictures(
+    config: FinetuneConfig, given: Given | None = None, *, judged: bool = False
+) -> tuple[Examples, list[Decision]] | None:
     """Return the pictures that the data are and what was decided, or None where they are something else.
+
+    Args:
+        config: names the data, and says how they are read.
+        given: objects of Python, where they are the data.
+        judged: nothing is learned from the data, so that one class, label or number is enough.
 
     Raises:
         DataError: the data cannot be read.
@@ -81,24 +88,24 @@ def find_pictures(config: FinetuneConfig, given: Given | None = None) -> tuple[E
         return None
     arrays = open_arrays(config, given)
     if arrays is not None:
-        return array_examples(config, arrays) if kind_of(arrays) == "pictures" else None
+        return array_examples(config, arrays, judged=judged) if kind_of(arrays) == "pictures" else None
     if not is_table_file(config.data):
-        return (scan_tfds(config) if is_tfds(config.data) else _folder(config)), []
+        return (scan_tfds if is_tfds(config.data) else _folder)(config, judged=judged), []
     found = path_column(config)
     if found is None:
         return None
     column, why = found
-    examples, decisions = scan_list(config, column)
+    examples, decisions = scan_list(config, column, judged=judged)
     return examples, [Decision("path", column, why), *decisions] if why else decisions
 
 
-def require_pictures(config: FinetuneConfig, given: Given | None = None) -> Examples:
-    """Return the pictures that the data are.
+def judged_pictures(config: FinetuneConfig, given: Given | None = None) -> Examples:
+    """Return the pictures that the data are, to judge a run by.
 
     Raises:
         DataError: they are none, or cannot be read.
     """
-    found = find_pictures(config, given)
+    found = find_pictures(config, given, judged=True)
     if found is None:
         raise DataError(f"{config.data}: no pictures are found there; in a CSV file name them with --set path=COLUMN")
     return found[0]
@@ -165,7 +172,7 @@ def read_table_of(config: FinetuneConfig, given: Given | None = None) -> tuple[T
     return array_table(config, arrays)
 
 
-def _folder(config: FinetuneConfig) -> Examples:
+def _folder(config: FinetuneConfig, *, judged: bool) -> Examples:
     if config.task not in ("auto", "classification"):
         raise ConfigError(
             f"task {config.task!r} needs labels that class folders cannot give; list the pictures in a CSV file with "
@@ -180,4 +187,4 @@ def _folder(config: FinetuneConfig) -> Examples:
         raise DataError(
             f"{name}: version {', '.join(below)} of a data set is prepared there; name it: {name}/{below[-1]}"
         )
-    return scan_folder(config.data, drop_empty_classes=config.drop_empty_classes)
+    return scan_folder(config.data, drop_empty_classes=config.drop_empty_classes, judged=judged)

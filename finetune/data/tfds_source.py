@@ -63,10 +63,14 @@ def is_tfds(data: str) -> bool:
     return data.startswith(PREFIX) or is_prepared(Path(data))
 
 
-def scan_tfds(config: FinetuneConfig) -> Examples:
+def scan_tfds(config: FinetuneConfig, *, judged: bool = False) -> Examples:
     """Return the pictures of `tfds:NAME[/CONFIG][:VERSION][:SPLIT]`, or of a folder that the library prepared.
 
     Splits that are called train, validation and test are the sides; one split alone is split by us.
+
+    Args:
+        config: names the data set.
+        judged: nothing is learned from the pictures, so that one class is enough.
 
     Raises:
         DataError: it is not at hand, a split is absent or empty, or it is not one picture with one label each.
@@ -98,6 +102,8 @@ def scan_tfds(config: FinetuneConfig) -> Examples:
     used = sorted({value for _, _, value in rows if value >= 0})
     names = names or [str(number) for number in range(used[-1] + 1)]
     _check_labels(place, rows, names, used)
+    if len(used) < 2 and not judged:
+        raise DataError(f"{place.root}: all examples are {names[used[0]]!r}; at least two classes are needed.")
     several = len(kept) > 1
     return Examples(
         root=place.root,
@@ -132,8 +138,6 @@ def _check_labels(
             f"{place.root}: the label of {split}[{index}] is {value}, but there are names for {len(names)} in "
             f"{printable(str(place.folder))}. Copy or prepare the data set again."
         )
-    if len(used) < 2:
-        raise DataError(f"{place.root}: all examples are {names[used[0]]!r}; at least two classes are needed.")
 
 
 def _place(config: FinetuneConfig) -> _Place:

@@ -17,7 +17,7 @@ from finetune.data.given import NAME as ARRAYS
 from finetune.data.given import Given
 from finetune.data.images import read_square
 from finetune.data.questions import Question
-from finetune.data.sources import is_table_file, require_pictures
+from finetune.data.sources import is_table_file, judged_pictures
 from finetune.data.table_head import read_head
 from finetune.data.table_source import table_limits
 from finetune.data.targets import picture_target
@@ -84,7 +84,7 @@ def evaluate(asked: Asked, data: str | Given | None, reporter: Reporter) -> dict
     given = None if data is None or isinstance(data, str) else data
     config = asked.config if data is None or _is_own(asked.config, data) else _config_for(asked, data)
     config = config.model_copy(update={"drop_empty_classes": True})
-    inspection = load.check_examples(config, require_pictures(config, given), reporter)
+    inspection = load.check_examples(config, judged_pictures(config, given), reporter)
     indices, which = _judged(asked, inspection.examples, inspection.fingerprint == asked.fingerprint)
     examples = _as_ours(inspection.examples, asked)
     with reporter.track("evaluating", len(indices)) as advance:
