@@ -1,6 +1,8 @@
 """The first part of a model for tables: columns in, features out; fitted on training rows and then frozen."""
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +16,10 @@ from zoo.filling import FillMissing
 from zoo.scaling import Standardize
 
 NUMBERS = "numbers"
+_FILL, _NORMALIZE, _FEATURES, _MODEL = "fill_missing", "normalize", "features", "encoder"
+_OWN_NAMES = (NUMBERS, _FILL, _NORMALIZE, _FEATURES, _MODEL)
+# What layers of the networks that follow are called: flatten, dense1, dense1_relu, dense2_dropout, logits, outputs …
+_OF_A_HEAD = re.compile(r"(flatten|dense\d+|logits|probabilities|outputs)(_\w+)?")
 # One-hot columns a text may take; rarer texts share the place of unknown ones.
 MOST_CATEGORIES = 256
 MISSING = ("refuse", "mean", "median", "zero")
@@ -75,9 +81,10 @@ def fit_columns(
     for name, column in values.items():
         known = column[train]
         if name in inputs:
-            texts, counts = np.unique(known.astype(str), return_counts=True)
-            order = np.lexsort((texts, -counts))[:MOST_CATEGORIES]
-            columns.append(InputColumn(name, "categorical", inputs[name], categories=tuple(texts[order].tolist())))
+            # counted by codes: an array of fixed width would take the longest text for every row
+            counts = Counter(known.tolist())
+            most = tuple(sorted(counts, key=lambda text: (-counts[text], text))[:MOST_CATEGORIES])
+            columns.append(InputColumn(name, "categorical", inputs[name], categories=most))
             continue
         known = known[~np.isnan(known)].astype("float64")
         if not len(known):
@@ -100,9 +107,9 @@ def build_encoder(columns: Sequence[InputColumn]) -> Encoder:
         inputs[NUMBERS] = x = keras.Input((len(numeric),), dtype="float64", name=NUMBERS)
         fillers = [column.filler for column in numeric]
         if None not in fillers:
-            x = FillMissing(fillers, dtype="float64", name="fill_missing")(x)
+            x = FillMissing(fillers, dtype="float64", name=_FILL)(x)
         mean, std = [column.mean for column in numeric], [column.std for column in numeric]
-        parts.append(Standardize(mean, std, name="normalize")(x))
+        parts.append(Standardize(mean, std, name=_NORMALIZE)(x))
     for column in columns:
         if column.kind == "categorical":
             inputs[column.input] = text = keras.Input((1,), dtype="string", name=column.input)
@@ -111,11 +118,11 @@ def build_encoder(columns: Sequence[InputColumn]) -> Encoder:
                 vocabulary=list(column.categories),
                 output_mode="one_hot",
                 oov_token=_unknown(column.categories),
-                name=f"encode_{column.input}",
+                name=_layer_name(column.input),
             )
             parts.append(one_hot(text))
-    features = keras.layers.Concatenate(name="features")(parts) if len(parts) > 1 else parts[0]
-    return Encoder(keras.Model(inputs, features, name="encoder"), tuple(columns))
+    features = keras.layers.Concatenate(name=_FEATURES)(parts) if len(parts) > 1 else parts[0]
+    return Encoder(keras.Model(inputs, features, name=_MODEL), tuple(columns))
 
 
 def model_inputs(values: Mapping[str, np.ndarray], columns: Sequence[InputColumn]) -> dict[str, np.ndarray]:
@@ -129,7 +136,7 @@ def model_inputs(values: Mapping[str, np.ndarray], columns: Sequence[InputColumn
     inputs = {NUMBERS: np.stack(numeric, axis=1).astype("float64")} if numeric else {}
     for column in columns:
         if column.kind == "categorical":
-            inputs[column.input] = keras.ops.convert_to_tensor(values[column.name].astype(str)[:, None])
+            inputs[column.input] = keras.ops.convert_to_tensor(values[column.name][:, None])
     return inputs
 
 
@@ -160,13 +167,17 @@ def _unknown(categories: Sequence[str]) -> str:
 
 
 def _input_names(names: Sequence[str]) -> dict[str, str]:
-    """Return for each column a name that Keras takes for an input, no two alike."""
+    """Return for each column a name that Keras takes for an input, that no other layer of a saved model has."""
     found: dict[str, str] = {}
+    taken = set(_OWN_NAMES)
     for name in names:
         plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "column"
-        number = 2
-        candidate = plain
-        while candidate in {NUMBERS, *found.values()}:
-            candidate, number = f"{plain}_{number}", number + 1
-        found[name] = candidate
+        plain = f"column_{plain}" if _OF_A_HEAD.fullmatch(plain) else plain
+        candidates = (plain if number == 1 else f"{plain}_{number}" for number in itertools.count(1))
+        found[name] = next(one for one in candidates if taken.isdisjoint({one, _layer_name(one)}))
+        taken |= {found[name], _layer_name(found[name])}
     return found
+
+
+def _layer_name(name: str) -> str:
+    return f"encode_{name}"
