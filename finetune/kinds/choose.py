@@ -6,6 +6,7 @@ from finetune.config import FinetuneConfig
 from finetune.data import series_source, series_time
 from finetune.data.array_table import SIDE, has_sides, task_of_arrays
 from finetune.data.columns import Table
+from finetune.data.frame_dates import with_dates
 from finetune.data.given import Given
 from finetune.data.rows import Rows
 from finetune.data.series_time import TimeColumn
@@ -33,7 +34,8 @@ def open_source(config: FinetuneConfig, given: Given | None = None) -> tuple[Mod
         own = config.method == "scratch" or config.model == scratch.CNN
         return (scratch if own else pictures), *found
     _refuse_labels(config)
-    read, target, why = read_table_of(config, given)
+    dated = with_dates(given)
+    read, target, why = read_table_of(config, dated)
     if has_sides(read):
         return table, *_open_arrays(config, read, target)
     target, why = series_time.other_target(read, target, why)
@@ -41,6 +43,8 @@ def open_source(config: FinetuneConfig, given: Given | None = None) -> tuple[Mod
     time = series_time.time_column(config, read, target)
     if series_time.is_series(config, read, target, time):
         return series, *_open_series(config, read, target, time, decisions)
+    if dated is not given:
+        read, target, _ = read_table_of(config.model_copy(update={"target": target}), given)
     rows = table.scan(config, read, target).finding(*series_time.random_rows(config, time))
     if config.task == "auto":
         decisions.append(Decision("task", rows.target.task, _why_task(rows)))

@@ -10,14 +10,16 @@ import pandas as pd
 from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig
 from finetune.data import series_source, series_time, table_source
+from finetune.data.arrays import OBJECTS
 from finetune.data.columns import Table, as_numbers, require_column
 from finetune.data.examples import printable
+from finetune.data.frame_dates import with_dates
 from finetune.data.frame_table import NAME as FRAME
 from finetune.data.frame_table import read_frame
 from finetune.data.given import Given
 from finetune.data.series import Windows, split_by_time
 from finetune.data.series_pace import read_pace, refuse_gaps
-from finetune.data.sources import is_arrays, read_table_of
+from finetune.data.sources import is_arrays, open_arrays, read_table_of
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.evaluation.sides import full_metrics
@@ -114,6 +116,8 @@ def _only(config: FinetuneConfig, used: Collection[str], source: str | Given) ->
     Raises:
         DataError: the source is no table, or lacks a column.
     """
+    if isinstance(source, str) and source.startswith(OBJECTS):
+        open_arrays(config.model_copy(update={"data": source}))  # says that they must be given again
     if not isinstance(source, str | pd.DataFrame) or is_arrays(source):
         raise DataError(
             f"a run on a series answers for CSV files and DataFrames, whose columns have names; received "
@@ -126,6 +130,7 @@ def _only(config: FinetuneConfig, used: Collection[str], source: str | Given) ->
             require_column(head, name)
         changes["ignore"] = tuple(name for name in head.names if name and name not in used)
         return config.model_copy(update=changes), source
+    source = with_dates(source)
     names = [str(name) for name in source.columns]
     missing = next((name for name in used if name not in names), None)
     if missing is not None:
@@ -135,6 +140,7 @@ def _only(config: FinetuneConfig, used: Collection[str], source: str | Given) ->
 
 def _frame_digest(config: FinetuneConfig, frame: pd.DataFrame) -> str:
     """Return what tells a whole DataFrame from others, as a run on it knows it; "other" for one it could not read."""
+    frame = with_dates(frame)
     try:
         return read_frame(frame, {str(name): "ignore" for name in frame.columns}).sha256
     except DataError:

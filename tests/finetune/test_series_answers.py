@@ -108,6 +108,27 @@ def test_a_run_on_a_data_frame_knows_it_again(tmp_path):
     assert run.evaluate(frame())["examples"] == "the run's own test side"
 
 
+def test_an_index_of_dates_says_when(tmp_path):
+    """A DataFrame whose index holds dates is a series by them, when it is asked for answers as well."""
+    dated = pd.DataFrame({"level": frame()["level"].to_numpy()}, pd.bdate_range("2020-01-01", periods=COUNT))
+    run = finetune.fit(dated, target="level", epochs=1, run_dir=tmp_path / "run", verbose=0)
+    assert run.config.time == "time" and run.evaluate(dated)["examples"] == "the run's own test side"
+    assert run.predict(dated[::-1])[0].values == run.predict(dated)[0].values
+    with pytest.raises(DataError, match="give them again"):
+        run.evaluate()
+
+
+def test_an_index_of_dates_of_rows_that_are_no_series_is_a_warning(tmp_path):
+    """Where the rows are dealt at random all the same, the index is no input, and the warning is given."""
+    rows = pd.DataFrame({"x": np.arange(COUNT) % 7, "level": frame()["level"].to_numpy()})
+    rows.index = pd.to_datetime(np.random.default_rng(0).permutation(COUNT), unit="D").rename("Date")
+    run = finetune.fit(rows, target="level", epochs=1, run_dir=tmp_path / "run", verbose=0)
+    data = json.loads((run.path / "data.json").read_text())
+    assert [column["name"] for column in data["columns"]] == ["x"]
+    assert any(warning.startswith("'Date' holds dates") for warning in data["warnings"])
+    assert run.evaluate(rows)["examples"] == "the run's own test side" and run.predict(rows)
+
+
 def test_columns_that_are_not_used_are_not_looked_at(run, tmp_path):
     """Odd cells in a column that was left out in training change nothing."""
     odd = frame(spare=["1"] * (COUNT - 1) + ["x"], weight=["1,5"] * COUNT)
