@@ -19,6 +19,7 @@ from finetune.data.targets import Target
 from finetune.decide import Decision
 from finetune.evaluation.mistakes import Mistake
 from finetune.progress import Reporter
+from finetune.training.weights import require_weights
 from finetune.transfer.encoder import Encoder, build_encoder, fit_columns, model_inputs
 from zoo.errors import ConfigError, nearest
 
@@ -99,8 +100,15 @@ def check(config: FinetuneConfig, rows: Rows, reporter: Reporter) -> Data:
 
 
 def deal(config: FinetuneConfig, data: Data) -> Splits:
-    """Deal the rows to their sides."""
-    return dealing.deal(config, data.examples)
+    """Deal the rows to their sides.
+
+    Raises:
+        DataError: there are too few rows for that, or no side to learn from has weight.
+    """
+    splits = dealing.deal(config, data.examples)
+    for part in (splits, *splits.folds):
+        require_weights(data.examples.weights, part.train)
+    return splits
 
 
 def target(data: Data) -> Target:

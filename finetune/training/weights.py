@@ -6,7 +6,7 @@ import numpy as np
 
 from finetune.config import FinetuneConfig
 from finetune.data.targets import Target
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, DataError
 
 
 def example_weights(
@@ -24,6 +24,7 @@ def example_weights(
 
     Raises:
         ConfigError: class weights for a target that is no class.
+        DataError: the weights of the training side are all 0.
     """
     weights = np.ones(len(target), "float64") if given is None or not len(given) else np.asarray(given, "float64")
     if config.class_weights == "balanced":
@@ -31,6 +32,20 @@ def example_weights(
             raise ConfigError(f"class_weights=balanced needs classes; the task is {target.task}")
         counts = np.bincount(target.values[train], minlength=len(target.names))
         weights = weights * (len(train) / (len(counts) * np.maximum(counts, 1)))[target.values]
+    require_weights(weights, train)
     if (weights == weights[0]).all():
         return None
     return (weights / weights[train].mean()).astype("float32")
+
+
+def require_weights(given: Sequence[float] | np.ndarray | None, train: Sequence[int] | np.ndarray) -> None:
+    """Refuse weights that leave nothing to learn.
+
+    Raises:
+        DataError: all weights of the training side are 0.
+    """
+    if given is not None and len(given) and not np.asarray(given)[np.asarray(train)].any():
+        raise DataError(
+            f"all {len(train):,} weights of the training side are 0, so nothing would be learned. Give weights to its "
+            f"examples, or deal the sides otherwise."
+        )

@@ -225,6 +225,7 @@ def test_encoder_of_a_fold_knows_nothing_of_what_is_tested(tmp_path, monkeypatch
         ({"label": lambda row: ""}, {}, "t.csv: the target column 'label' is blank in every row"),
         ({"label": lambda row: "x" if row == 1 else "ab"[row % 2]}, {"side": "side"}, "'x' is only in test"),
         ({"side": lambda row: "test"}, {"side": "side"}, "no example is in train, all are in test"),
+        ({"n": lambda row: int(row % 3 == 1)}, {"side": "side", "sample_weight": "n"}, "weights of the training side"),
         ({"size": lambda row: 1e30 if row == 3 else row}, {}, "t.csv line 5, column 'size': 1e\\+30 is too large"),
         (
             {"label": lambda row: 1e30 if row == 3 else row},
