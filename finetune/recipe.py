@@ -15,6 +15,7 @@ from finetune.config import FinetuneConfig, make_config
 from finetune.data.arrays import OBJECTS
 from finetune.data.findings import refuse_errors
 from finetune.data.given import Given, as_given
+from finetune.data.known import pack
 from finetune.data.targets import Target
 from finetune.environment import environment
 from finetune.judging import judge
@@ -114,6 +115,9 @@ def run_recipe(
         run_dir.write_json("config", config.model_dump(mode="json"))
         run_dir.write_json("environment", environment())
         run_dir.write_json("data", described_data)
+        marks = getattr(data, "marks", None)  # windows of a series overlap, and have none
+        if marks is not None:
+            run_dir.write_learned(pack(marks[[*splits.train, *splits.validation]]))
         target, folds = kind.target(data), None
         task, lesson = TASKS[target.task], Lesson(kind, config, data, reporter, clock, callbacks)
         if splits.folds:

@@ -166,9 +166,10 @@ class Run:
 
     @property
     def _asked(self) -> picture_answers.Asked:
-        fingerprint = RunDir(self.path).read_json("data")["fingerprint"]
+        run_dir = RunDir(self.path)
         task, names = self._target
-        return picture_answers.Asked(self.config, self.model, task, names, self.preprocessing, fingerprint)
+        known = {"fingerprint": run_dir.read_json("data")["fingerprint"], "learned": run_dir.read_learned()}
+        return picture_answers.Asked(self.config, self.model, task, names, self.preprocessing, **known)
 
 
 def _sources(data: object) -> list[object]:

@@ -15,7 +15,7 @@ from zoo.model_card import CARD_FILE, MODEL_FILE
 
 _FILES = (
     *("config.json", "environment.json", "data.json", CARD_FILE, "history.csv", "metrics.json", "mistakes.json"),
-    "predictions.csv",
+    *("predictions.csv", "learned.bin"),
 )
 _OTHERS = (MODEL_FILE, "report.html", "DONE")
 _PLOTS = "plots"
@@ -121,6 +121,15 @@ class RunDir:
         """Return the rows of predictions.csv with numbers as numbers."""
         rows = csv.DictReader(io.StringIO(self._read(self.path / "predictions.csv").decode()))
         return [{name: value if name == "example" else _number(value) for name, value in row.items()} for row in rows]
+
+    def write_learned(self, packed: bytes) -> None:
+        """Write learned.bin: the marks of the examples that the model learned from or was picked by."""
+        self._write("learned.bin", packed)
+
+    def read_learned(self) -> bytes:
+        """Return learned.bin; nothing where it was not written."""
+        path = self.path / "learned.bin"
+        return self._read(path) if path.is_file() else b""
 
     def write_plot(self, name: str, png: bytes) -> None:
         """Write plots/NAME.png."""

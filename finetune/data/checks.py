@@ -15,6 +15,7 @@ import PIL
 from finetune.data.batches import ahead
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.images import DECODER_VERSION, ImageLimits, open_image, source_digest
+from finetune.data.known import digest_marks
 from finetune.data.picture_facts import FACTS, FACTS_VERSION, PictureFacts, facts_of, keep_facts, kept_facts
 from zoo.atomic import write_atomic
 from zoo.errors import DataError, ImageError
@@ -51,6 +52,11 @@ class Inspection:
     warnings: tuple[str, ...]
     decoded: bool
     facts: np.ndarray = field(compare=False)
+
+    @property
+    def marks(self) -> np.ndarray:
+        """Marks by which the examples are known again, (n,) uint64."""
+        return digest_marks(self.digests)
 
 
 def inspect(

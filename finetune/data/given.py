@@ -76,6 +76,9 @@ def as_array(name: str, values: object, accepted: str = _ACCEPTED) -> np.ndarray
         array = keras.ops.convert_to_numpy(values) if keras.ops.is_tensor(values) else np.asarray(values)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name} is no array: {error}; accepted is {accepted}") from error
+    if array.dtype == object and array.size and all(isinstance(value, bytes) for value in array.ravel()):
+        # texts of TensorFlow's
+        array = np.array([value.decode("utf-8", "backslashreplace") for value in array.ravel()]).reshape(array.shape)
     if array.dtype == object and array.size and all(isinstance(value, str) for value in array.ravel()):
         array = array.astype(str)
     if array.dtype == object and array.ndim == 1 and any(isinstance(value, str) for value in array):

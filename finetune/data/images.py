@@ -28,7 +28,7 @@ from PIL import (
 from finetune.data import signatures
 from finetune.data.examples import printable
 from finetune.data.picture_file import ImageLimits, check_length, open_file, read_file
-from finetune.data.pixels import digest_of, picture_of
+from finetune.data.pixels import picture_digest, picture_of
 from finetune.data.resize import square
 from zoo.errors import ImageError
 from zoo.spec import Preprocessing
@@ -115,13 +115,13 @@ def read_square(source: Source, preprocessing: Preprocessing, limits: ImageLimit
 
 
 def source_digest(source: str | Path | bytes | np.ndarray, limits: ImageLimits) -> bytes:
-    """Return the SHA-256 of what `open_image` takes: of a file's bytes, or of an array.
+    """Return the SHA-256 of what `open_image` takes: of a file's bytes, or of an array's pixels.
 
     Raises:
-        ImageError: the file cannot be read.
+        ImageError: the file cannot be read, or the array is no picture.
     """
     if isinstance(source, np.ndarray):
-        return digest_of(source)
+        return picture_digest(source)
     if isinstance(source, bytes):
         return hashlib.sha256(source).digest()
     with open_file(source, limits) as stream:

@@ -38,6 +38,18 @@ def digest_of(array: np.ndarray) -> bytes:
     return digest.digest()
 
 
+def picture_digest(array: np.ndarray) -> bytes:
+    """Return the SHA-256 of the pixels that an array of a picture stands for, whatever its numbers are stored as.
+
+    Raises:
+        ImageError: the numbers are not those of a picture.
+    """
+    if not array.size:
+        return digest_of(array)
+    pixels = _eight_bits(array)
+    return digest_of(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
 def _eight_bits(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return array

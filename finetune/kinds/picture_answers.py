@@ -16,6 +16,7 @@ from finetune.data.examples import Examples, printable
 from finetune.data.given import NAME as ARRAYS
 from finetune.data.given import Given
 from finetune.data.images import read_square
+from finetune.data.known import unseen
 from finetune.data.questions import Question
 from finetune.data.sources import is_table_file, judged_pictures
 from finetune.data.table_head import read_head
@@ -43,6 +44,7 @@ class Asked:
         names: of its outputs.
         preprocessing: of its pictures.
         fingerprint: of the data that it learned on.
+        learned: marks of the examples that it learned from, as `finetune.data.known` packs them.
     """
 
     config: FinetuneConfig
@@ -51,6 +53,7 @@ class Asked:
     names: tuple[str, ...]
     preprocessing: Preprocessing
     fingerprint: str
+    learned: bytes
 
 
 def predict(asked: Asked, questions: Sequence[Question], *, batch_size: int) -> Iterator[Prediction]:
@@ -85,7 +88,14 @@ def evaluate(asked: Asked, data: str | Given | None, reporter: Reporter) -> dict
     config = asked.config if data is None or _is_own(asked.config, data) else _config_for(asked, data)
     config = config.model_copy(update={"drop_empty_classes": True})
     inspection = load.check_examples(config, judged_pictures(config, given), reporter)
-    indices, which = _judged(asked, inspection.examples, inspection.fingerprint == asked.fingerprint)
+    own = inspection.fingerprint == asked.fingerprint
+    indices, which = _judged(asked, inspection.examples, own)
+    if not own:
+        left = unseen(asked.learned, inspection.marks, indices)
+        indices = left.indices
+        if left.note:
+            which = f"{which}; {left.note}"
+            reporter.warn(left.note)
     examples = _as_ours(inspection.examples, asked)
     with reporter.track("evaluating", len(indices)) as advance:
         outputs = []

@@ -9,9 +9,11 @@ from PIL import Image
 SETTINGS = {"model": "efficientnet_lite0", "image_size": 32, "epochs": 8, "batch_size": 8, "learning_rate": 0.01}
 
 
-def make_pictures(root: Path, per_class: int = 10, classes: tuple[str, ...] = ("blue", "green", "red")) -> Path:
+def make_pictures(
+    root: Path, per_class: int = 10, classes: tuple[str, ...] = ("blue", "green", "red"), seed: int = 0
+) -> Path:
     """Write class folders of plain noisy pictures whose colour tells the class."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     for number, name in enumerate(classes):
         (root / name).mkdir(parents=True)
         colour = 200 * np.array(colorsys.hsv_to_rgb(number / len(classes), 1, 1))

@@ -1,7 +1,11 @@
 """Judging a run by other pictures: they may show one class, have one label or one number, and are judged once."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from small_pictures import SETTINGS
 
@@ -94,3 +98,42 @@ def test_paths_alone_are_not_judged(run, tmp_path):
     for data in ([tmp_path / "a.png"], [str(tmp_path / "a.png"), "b.png"], Image.new("RGB", (9, 9))):
         with pytest.raises(DataError, match="do not say what they show.*CSV file"):
             run.evaluate(data)
+
+
+def test_trained_pictures_are_left_out_of_other_data(run, capfd):
+    """A data set that holds training pictures too, in any order or type, is judged by the others, and says so."""
+    x, y = pictures(40, seed=0), COLOURS[np.arange(40) % 2]
+    learned = {name: json.loads((run.path / "data.json").read_text())["splits"][name] for name in ("train", "test")}
+    order = np.random.default_rng(3).permutation(40)
+    found = run.evaluate((x[order].astype("float32"), y[order]))
+    assert found["num_examples"] == learned["test"] and learned["train"] > 20
+    assert found["accuracy"] == run.metrics["test"]["accuracy"]
+    count = 40 - learned["test"]
+    note = f"{count} of 40 examples were trained on and are left out"
+    assert note in found["examples"] and f"warning: {note}" in capfd.readouterr().err
+    more = run.evaluate((np.concatenate([x, pictures(10, seed=4)]), np.concatenate([y, y[:10]])))
+    assert more["num_examples"] == learned["test"] + 10
+
+
+def test_trained_pictures_alone_do_not_judge(run):
+    """Data of which all were trained on are refused."""
+    x, y = pictures(40, seed=0), COLOURS[np.arange(40) % 2]
+    tested = {line.split(",")[0] for line in (run.path / "predictions.csv").read_text().splitlines()[1:]}
+    trained = [index for index in range(40) if f"x[{index}]" not in tested]
+    with pytest.raises(DataError, match=f"all {len(trained)} examples were trained on"):
+        run.evaluate((x[trained], y[trained]))
+
+
+def test_shuffled_data_set_is_known_again(run):
+    """A tf.data.Dataset that gives its examples in another order each time is judged by what was not trained on."""
+    x, y = pictures(40, seed=0), COLOURS[np.arange(40) % 2]
+    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(40).batch(16)
+    assert run.evaluate(data)["num_examples"] == run.metrics["test"]["num_examples"]
+
+
+def test_runs_that_kept_nothing_judge_by_everything(run, tmp_path):
+    """A run of an earlier version has no file of what it learned from, and judges as it did."""
+    shutil.copytree(run.path, tmp_path / "run")
+    (tmp_path / "run" / "learned.bin").unlink()
+    x, y = pictures(40, seed=0), COLOURS[np.arange(40) % 2]
+    assert finetune.Run(tmp_path / "run").evaluate((x[:20], y[:20]))["num_examples"] == 20

@@ -51,7 +51,7 @@ def test_training_and_prediction_see_the_same_pixels(small_run):
 
 def test_other_data_is_judged_whole(small_run, tmp_path):
     """A new folder with some of the classes is judged by all its pictures, in the run's numbering of classes."""
-    make_pictures(tmp_path / "new", per_class=5)
+    make_pictures(tmp_path / "new", per_class=5, seed=1)
     shutil.rmtree(tmp_path / "new" / "blue")
     metrics = small_run.evaluate(tmp_path / "new")
     assert metrics["num_examples"] == 10 and metrics["examples"] == "all pictures of the folder"
