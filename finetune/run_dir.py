@@ -33,7 +33,7 @@ class RunDir:
     def claim(cls, path: str | Path, *, overwrite: bool = False) -> Iterator["RunDir"]:
         """Create the directory and hold its lock while the block runs.
 
-        A directory that this call created and nothing was written to is removed again when the block raises.
+        Directories that this call created, and nothing was written to, are removed again when the block raises.
 
         Args:
             path: directory to make; its parents are made too.
@@ -45,11 +45,12 @@ class RunDir:
             ResourceError: it cannot be made or written.
         """
         run = cls(path)
-        created = not run.path.exists()
+        made: list[Path] = []
         try:
-            run.path.mkdir(parents=True, exist_ok=True)
+            _make(run.path, made)
             folder = os.open(run.path, os.O_RDONLY)
         except OSError as error:
+            _remove_empty(made)
             raise ResourceError(f"{run.path}: cannot be made ({error.strerror}); choose another --run-dir") from error
         try:
             with run._locked(folder):
@@ -57,8 +58,7 @@ class RunDir:
                 yield run
         finally:
             os.close(folder)
-            if created and not any(run.path.iterdir()):
-                run.path.rmdir()
+            _remove_empty(made)
 
     @contextmanager
     def _locked(self, folder: int) -> Iterator[None]:
@@ -215,6 +215,27 @@ def next_run_path(parent: Path, stem: str) -> Path:
     while (parent / f"{stem}-{number}").exists():
         number += 1
     return parent / f"{stem}-{number}"
+
+
+def _make(path: Path, made: list[Path]) -> None:
+    """Make a directory with its parents; what was really made here is added to `made`, the outermost first."""
+    if not path.parent.exists():
+        _make(path.parent, made)
+    try:
+        path.mkdir()
+        made.append(path)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+
+
+def _remove_empty(made: list[Path]) -> None:
+    """Remove directories again, the innermost first, up to the first that holds something."""
+    for path in reversed(made):
+        try:
+            path.rmdir()
+        except OSError:
+            return
 
 
 def _parsed(path: Path, content: bytes) -> dict | list:

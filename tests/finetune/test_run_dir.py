@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from finetune.run_dir import RunDir, next_run_path
-from zoo.errors import LockedError, ResourceError, RunStateError
+from zoo.errors import DataError, LockedError, ResourceError, RunStateError
 
 
 def finished(path):
@@ -122,3 +122,15 @@ def test_next_run_path_counts_up(tmp_path):
     assert next_run_path(tmp_path, "photos").name == "photos-1"
     (tmp_path / "photos-1").mkdir()
     assert next_run_path(tmp_path, "photos").name == "photos-2"
+
+
+def test_refused_run_leaves_no_folder_that_it_made(tmp_path):
+    """Of the folders above a run that is refused, those go that it made, and only while they are empty."""
+    (tmp_path / "there").mkdir()
+    for path, left in (("runs/a/b", []), ("there/a", []), ("kept/a", ["kept", "note"])):
+        with pytest.raises(DataError), RunDir.claim(tmp_path / path) as run:
+            if left:
+                (run.path.parent / "note").write_text("of someone else")
+            raise DataError("refused")
+        found = sorted(entry.name for entry in tmp_path.rglob("*"))
+        assert found == sorted(["there", *left])
