@@ -9,7 +9,7 @@ import click
 
 from finetune.cli_models import models
 from finetune.cli_parts import JSON, load, print_result
-from zoo.errors import ConfigError, DataError, GraftError
+from zoo.errors import ConfigError, DataError, GraftError, RunStateError
 
 # Click leaves a paragraph as it is behind the character \b, which a raw docstring would not hold.
 _HELP = """Graft a new head on a pretrained model, train it on your data, and learn how good it is.
@@ -37,7 +37,7 @@ _VERBOSE = click.option(
 @click.argument("data", required=False)
 @click.option("--model", help="Name from `finetune models`, a run directory or a .keras file.  [default: auto]")
 @click.option("--weights", help="imagenet, a tag, or a file: .pth, .safetensors, .keras, .h5.  [default: imagenet]")
-@click.option("--method", help="How to train: auto or head.  [default: auto]")
+@click.option("--method", help="auto, head, two_phase, gradual, full, reinit or scratch.  [default: auto]")
 @click.option("--epochs", help="Most passes over the training pictures.  [default: 60]")
 @click.option("--seed", help="Of the split, the head and the order.  [default: 0]")
 @click.option("--run-dir", help="Directory to write.  [default: the next free runs/DATA-N]")
@@ -46,6 +46,7 @@ _VERBOSE = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of README's table; may be repeated."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the run directory.")
+@click.option("--resume", is_flag=True, help="Go on with the run that is there, where it was stopped.")
 @_VERBOSE
 @JSON
 def fit(
@@ -53,6 +54,7 @@ def fit(
     config_file: Path | None,
     settings: tuple[str, ...],
     overwrite: bool,
+    resume: bool,
     verbose: int,
     as_json: bool,
     **flags: str | None,
@@ -74,10 +76,31 @@ def fit(
         click.echo(f"{name} = {given[name]} (the command line wins over {config_file})", err=True)
     if config.data is None:
         raise ConfigError("DATA is missing: finetune fit FOLDER, or a line `data: FOLDER` in the config")
-    recipe, progress = load("finetune.recipe"), load("finetune.progress")
-    run = recipe.run_recipe(config, overwrite=overwrite, reporter=progress.Reporter(verbose))
+    _run(config, verbose, as_json, overwrite=overwrite, resume=resume)
+
+
+def _run(config: object, verbose: int, as_json: bool, **how: bool) -> None:
+    reporter = load("finetune.progress").Reporter(verbose)
+    run = load("finetune.recipe").run_recipe(config, reporter=reporter, **how)
     text = load("finetune.summary").fit_summary(run)
     print_result({"run_dir": str(run.path)} | run.metrics if as_json else text)
+
+
+@cli.command(short_help="Go on with a run that was stopped.")
+@_RUN
+@_VERBOSE
+@JSON
+def resume(run: Path, verbose: int, as_json: bool) -> None:
+    """Go on with RUN where it was stopped, by Ctrl-C, a crash or a power cut, with the settings that it began with.
+
+    It ends as if it had not been stopped, to the last bit. What was learned since its last checkpoint, a minute at
+    most, is learned again.
+    """
+    if not (run / "config.json").is_file():
+        raise RunStateError(f"{run}: holds no run (no config.json) that could be gone on with")
+    values, places = load("finetune.config_file").read_config_file(run / "config.json")
+    config = load("finetune.config").make_config(values | {"run_dir": str(run)}, places=places)
+    _run(config, verbose, as_json, overwrite=False, resume=True)
 
 
 @cli.command(short_help="Check data before a minute is spent on training.")

@@ -25,8 +25,8 @@ Optimizers = Literal[
     *("lion", "lamb", "ftrl", "muon"),
 ]
 Schedules = Literal[
-    *("constant", "step", "exponential", "inverse_time", "polynomial", "cosine", "cosine_restarts", "one_cycle"),
-    "plateau",
+    *("auto", "constant", "step", "exponential", "inverse_time", "polynomial", "cosine", "cosine_restarts"),
+    *("one_cycle", "plateau"),
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
@@ -93,7 +93,8 @@ class FinetuneConfig(BaseModel):
         momentum: of optimizers momentum, nesterov and rmsprop; sgd has none.
         weight_decay: share of each weight that is taken away a step, times the learning rate; not of biases and norms.
             Without it adamw is adam.
-        schedule: how the learning rate goes over a phase; plateau lowers it when the validation loss stands still.
+        schedule: how the learning rate goes over a phase; "auto" is one_cycle for pictures from random weights,
+            else constant; plateau lowers it when the validation loss stands still.
         warmup_epochs: over which the learning rate grows from 0, before any schedule.
         decay_factor: of schedules step, exponential and plateau: what the rate is multiplied by; of inverse_time: what
             is added to its divisor, which is 1 at first.
@@ -127,6 +128,7 @@ class FinetuneConfig(BaseModel):
         max_cells: rows times columns of a CSV file.
         max_texts: different texts of all columns of a CSV file.
         threads: that decode pictures; None takes one a core.
+        checkpoint_seconds: between two states that a run keeps, by which it goes on after it was stopped.
         cache_dir: where converted weights, verdicts on files and features are kept for the next run.
     """
 
@@ -179,7 +181,7 @@ class FinetuneConfig(BaseModel):
     optimizer: Optimizers = "adam"
     momentum: float = Field(0.9, ge=0, lt=1, allow_inf_nan=False)
     weight_decay: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
-    schedule: Schedules = "constant"
+    schedule: Schedules = "auto"
     warmup_epochs: float = Field(0.0, ge=0, le=100_000, allow_inf_nan=False)
     decay_factor: float = Field(0.1, gt=0, le=10, allow_inf_nan=False)
     decay_epochs: Annotated[float | None, Field(gt=0, le=100_000, allow_inf_nan=False)] = None
@@ -209,6 +211,7 @@ class FinetuneConfig(BaseModel):
     max_cell_characters: int = Field(131_072, ge=1)
     max_cells: int = Field(500_000_000, ge=1)
     max_texts: int = Field(10_000_000, ge=1)
+    checkpoint_seconds: float = Field(60.0, ge=0, allow_inf_nan=False)
     threads: int | None = Field(None, ge=1, le=256)
     cache_dir: str = DEFAULT_CACHE_DIR
 

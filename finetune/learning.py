@@ -14,6 +14,7 @@ from finetune.evaluation.sides import brief_metrics
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, Task
 from finetune.training.fit import fit_phase
+from finetune.training.keeper import Keeper
 from finetune.training.loop import Progress, Row
 from finetune.training.weights import example_weights
 from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable
@@ -33,6 +34,7 @@ class Lesson:
         reporter: shows progress.
         clock: times the parts.
         callbacks: of Keras.
+        keeper: writes checkpoints, and knows where a run goes on that was stopped.
     """
 
     kind: ModuleType
@@ -41,6 +43,7 @@ class Lesson:
     reporter: Reporter
     clock: Clock = field(default_factory=Clock)
     callbacks: Sequence[keras.callbacks.Callback] = ()
+    keeper: Keeper = Keeper()
 
 
 @dataclass(frozen=True)
@@ -104,19 +107,29 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
     network = make_network(trunk.model, head, staged=kind.STAGED)
     phases = phases_of(config, tuple(network.stages) if kind.STAGED else (HEAD,))
     weights = example_weights(config, target, sides["train"], lesson.data.examples.weights)
-    progress, history = None, []
-    fresh = {HEAD}
-    for phase in phases:
+    progress, fresh = None, {HEAD}
+    for number, phase in enumerate(phases):
         fresh |= set(phase.reinit)
+        if lesson.keeper.is_past(title, number):
+            continue
+        going_on = lesson.keeper.goes_on(title, number)
+        if going_on:
+            progress = _before(lesson.keeper.saved.place)
         reinitialize(network, phase.reinit, seed=config.seed)
         set_trainable(network, phase.stages, bn=config.bn, freeze=config.freeze, fresh=tuple(fresh))
         if kind.STAGED:
             lesson.reporter.say(_described(phase, count_parameters(network)))
         cut, features = _prepare(lesson, trunk, network, phase)
-        audit = FreezeAudit(network)
-        with lesson.clock("train"), lesson.reporter.epochs(_titled(title, phase, phases), phase.epochs) as on_epoch:
+        audit, history = FreezeAudit(network), progress.rows if progress else []
+        model = kind.training_model(config, network.above(cut))
+        place = {"part": title, "phase": number, "before": _place(progress)}
+        with (
+            lesson.clock("train"),
+            lesson.keeper.watching(model, place) as between,
+            lesson.reporter.epochs(_titled(title, phase, phases), phase.epochs) as on_epoch,
+        ):
             progress = fit_phase(
-                kind.training_model(config, network.above(cut)),
+                model,
                 features.array,
                 target.values,
                 task=task,
@@ -130,11 +143,12 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
                 weights=weights,
                 callbacks=lesson.callbacks,
                 before=progress,
-                between=_once(audit.check),
+                between=_both(_once(audit.check), between),
+                saved=going_on,
             )
             audit.check()
-        history += progress.rows
-    return Learned(network, scale, history, count_parameters(network), cut, features)
+        progress.rows[:0] = history
+    return Learned(network, scale, progress.rows, count_parameters(network), cut, features)
 
 
 def answer_by_folds(lesson: Lesson, trunk: object, folds: Sequence[Splits]) -> FoldAnswers:
@@ -185,6 +199,25 @@ def _rates(config: FinetuneConfig, network: Network, phase: Phase) -> Mapping[st
         stage: ([v for layer in network.stages[stage] for v in layer.trainable_weights], config.layer_decay**depth)
         for stage, depth in above.items()
     }
+
+
+def _place(progress: Progress | None) -> dict[str, object] | None:
+    """Return what a later phase has to know of those before it, as JSON values."""
+    return {"rows": progress.rows, "best_loss": progress.best_loss} if progress else None
+
+
+def _before(place: Mapping[str, object]) -> Progress | None:
+    """Return what `_place` was made from, as far as a later phase has to know it."""
+    found = place["before"]
+    return Progress(rows=found["rows"], best_loss=found["best_loss"]) if found else None
+
+
+def _both(first: Callable[[Progress], None], second: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    def between(progress: Progress) -> None:
+        first(progress)
+        second(progress)
+
+    return between
 
 
 def _once(check: Callable[[], None]) -> Callable[[Progress], None]:

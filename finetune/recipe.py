@@ -23,6 +23,7 @@ from finetune.kinds.choose import open_source
 from finetune.learning import Learned, Lesson, answer_by_folds, learn
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
+from finetune.resume import keeper_of, new_keeper
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
@@ -37,6 +38,7 @@ def fit(
     *,
     run_dir: str | Path | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     verbose: int = 1,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     **settings: object,
@@ -49,6 +51,7 @@ def fit(
         y: targets, where `data` is an array.
         run_dir: directory for everything the run leaves; by default the next free `runs/<data>-<n>`.
         overwrite: replace the run that is in `run_dir`.
+        resume: go on with the run that is in `run_dir` where it was stopped; begin it where there is none.
         verbose: 0 is silent, 1 draws progress bars, 2 prints a line for each epoch.
         callbacks: of Keras, as for `Model.fit`; called over all phases, with epochs that count on.
         **settings: any field of `FinetuneConfig`, such as model="efficientnet_lite0" or seed=1.
@@ -72,7 +75,8 @@ def fit(
     else:
         config = make_config({"data": OBJECTS, "run_dir": run_dir} | settings)
         given = as_given(data, y, max_bytes=config.max_array_bytes)
-    return run_recipe(config, overwrite=overwrite, reporter=Reporter(verbose), given=given, callbacks=callbacks)
+    how = {"overwrite": overwrite, "resume": resume, "reporter": Reporter(verbose)}
+    return run_recipe(config, **how, given=given, callbacks=callbacks)
 
 
 def run_recipe(
@@ -80,6 +84,7 @@ def run_recipe(
     *,
     overwrite: bool,
     reporter: Reporter,
+    resume: bool = False,
     given: Given | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
@@ -96,7 +101,13 @@ def run_recipe(
     if path.absolute().is_relative_to(source.root):
         raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
 
-    with RunDir.claim(path, overwrite=overwrite) as run_dir:
+    if resume and not config.run_dir:
+        raise ConfigError("resume needs to know which run: name its directory with --run-dir")
+
+    with RunDir.claim(path, overwrite=overwrite, resume=resume) as run_dir:
+        if resume and run_dir.is_done:
+            reporter.say(f"{path}: this run came to its end; nothing is left to do")
+            return Run(run_dir.path)
         # Data: everything is checked, then dealt to three sides.
         with clock("check"):
             data = kind.check(config, source, reporter)
@@ -110,6 +121,7 @@ def run_recipe(
         config = config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
 
         # Network: a trunk that is pretrained or fitted, and a new head; phase after phase learns.
+        keeper = keeper_of(run_dir, config, described_data) if resume else new_keeper(run_dir, config)
         with clock("build"):
             trunk = kind.build_trunk(config, data, splits)
         run_dir.write_json("config", config.model_dump(mode="json"))
@@ -119,7 +131,7 @@ def run_recipe(
         if marks is not None:
             run_dir.write_learned(pack(marks[[*splits.train, *splits.validation]]))
         target, folds = kind.target(data), None
-        task, lesson = TASKS[target.task], Lesson(kind, config, data, reporter, clock, callbacks)
+        task, lesson = TASKS[target.task], Lesson(kind, config, data, reporter, clock, callbacks, keeper)
         if splits.folds:
             with clock("folds"):
                 folds = answer_by_folds(lesson, trunk, splits.folds)

@@ -18,7 +18,7 @@ _FILES = (
     *("predictions.csv", "learned.bin"),
 )
 _OTHERS = (MODEL_FILE, "report.html", "DONE")
-_PLOTS = "plots"
+_PLOTS, _CHECKPOINTS = "plots", "checkpoints"
 _LOCK = "LOCK"
 
 
@@ -30,7 +30,7 @@ class RunDir:
 
     @classmethod
     @contextmanager
-    def claim(cls, path: str | Path, *, overwrite: bool = False) -> Iterator["RunDir"]:
+    def claim(cls, path: str | Path, *, overwrite: bool = False, resume: bool = False) -> Iterator["RunDir"]:
         """Create the directory and hold its lock while the block runs.
 
         Directories that this call created, and nothing was written to, are removed again when the block raises.
@@ -38,6 +38,7 @@ class RunDir:
         Args:
             path: directory to make; its parents are made too.
             overwrite: replace the run that is there; files that no run writes are left alone.
+            resume: go on with the run that is there, if there is one.
 
         Raises:
             RunStateError: the directory is not empty and `overwrite` is False, or it holds no run.
@@ -54,7 +55,7 @@ class RunDir:
             raise ResourceError(f"{run.path}: cannot be made ({error.strerror}); choose another --run-dir") from error
         try:
             with run._locked(folder):
-                run._make_room(overwrite)
+                run._make_room(overwrite, resume)
                 yield run
         finally:
             os.close(folder)
@@ -76,13 +77,16 @@ class RunDir:
         finally:
             note.unlink(missing_ok=True)
 
-    def _make_room(self, overwrite: bool) -> None:
+    def _make_room(self, overwrite: bool, resume: bool) -> None:
         found = sorted(entry.name for entry in self.path.iterdir() if entry.name != _LOCK)
-        if not found:
+        if not found or (resume and "config.json" in found):
             return
+        if resume:
+            raise RunStateError(f"{self.path}: holds no run (no config.json) that could be gone on with")
         if not overwrite:
             raise RunStateError(
-                f"{self.path}: not empty (has {', '.join(found[:3])}); add --overwrite, or another --run-dir"
+                f"{self.path}: not empty (has {', '.join(found[:3])}); add --resume to go on with a run that was "
+                f"stopped, --overwrite to replace it, or another --run-dir"
             )
         if "config.json" not in found:
             raise RunStateError(f"{self.path}: holds no run (no config.json), so nothing there is overwritten")
@@ -91,6 +95,7 @@ class RunDir:
             (self.path / name).unlink(missing_ok=True)
         for plot in (self.path / _PLOTS).glob("*.png"):
             plot.unlink()
+        self._clear_checkpoints()
         (self.path / "config.json").unlink()
 
     def write_json(self, name: str, content: object) -> None:
@@ -141,8 +146,30 @@ class RunDir:
         self._write("report.html", html)
 
     def finish(self) -> None:
-        """Mark the run as complete."""
+        """Mark the run as complete; what it would have gone on by is not needed any more."""
         self._write("DONE", "")
+        self._clear_checkpoints()
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where the run's checkpoints lie while it learns."""
+        return self.path / _CHECKPOINTS
+
+    def _clear_checkpoints(self) -> None:
+        for file in self.checkpoint_folder.glob("*.safetensors"):
+            file.unlink(missing_ok=True)
+        if self.checkpoint_folder.is_dir() and not any(self.checkpoint_folder.iterdir()):
+            self.checkpoint_folder.rmdir()
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it is written down what the run learns from."""
+        return (self.path / "data.json").is_file()
+
+    @property
+    def has_config(self) -> bool:
+        """Whether a run began here."""
+        return (self.path / "config.json").is_file()
 
     @contextmanager
     def model_to_write(self) -> Iterator[Path]:

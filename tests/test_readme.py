@@ -13,7 +13,9 @@ from finetune.config import FIELDS
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(
-    r"^(?:\.venv/bin/)?finetune ((?:fit|doctor|predict|evaluate|report|models)\b.*?)(?:\s{2,}#.*)?$", README, re.M
+    r"^(?:\.venv/bin/)?finetune ((?:fit|resume|doctor|predict|evaluate|report|models)\b.*?)(?:\s{2,}#.*)?$",
+    README,
+    re.M,
 )
 
 

@@ -43,8 +43,8 @@ CNN = "cnn"
 _PLAIN = Preprocessing(0, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), interpolation="bilinear")
 # Larger pictures are made smaller: a plain network over more pixels is slow and no better.
 _MOST_PIXELS = 96
-# Families that have a stem for pictures under 64 pixels.
 STAGED = False
+# Families that have a stem for pictures under 64 pixels.
 _SMALL_STEMS = ("resnet", "densenet", "efficientnet_lite")
 
 
@@ -55,9 +55,18 @@ def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig,
         decisions.append(Decision("model", CNN, "a plain convolutional network, quick on small pictures"))
     if config.method == "auto":
         decisions.append(Decision("method", "scratch", "a cnn has no pretrained weights"))
+    one_cycle = config.schedule in ("auto", "one_cycle")
     # larger batches keep the cores busier, where there are enough of them in an epoch
     batch_size = int(np.clip(2 ** round(np.log2(max(len(examples) / 400, 1))), 32, 128))
-    usual = {"epochs": 60, "patience": 12, "batch_size": batch_size, "learning_rate": 1e-3, "dropout": 0.25}
+    # so that large sets end in minutes, and small ones are seen often enough
+    epochs = config.epochs or int(np.clip(600_000 / max(len(examples), 1), 15, 60))
+    # a cycle is best at its end, so it is not cut short
+    usual = {"epochs": epochs, "patience": epochs if one_cycle else 12, "batch_size": batch_size}
+    usual |= {"learning_rate": 4e-3 if one_cycle else 1e-3, "dropout": 0.25}
+    if config.schedule == "auto":
+        decisions.append(
+            Decision("schedule", "one_cycle", "up and down once; random weights end better than at one rate")
+        )
     decisions += [
         Decision(name, value, "usual for training from scratch")
         for name, value in usual.items()

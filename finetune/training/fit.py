@@ -14,6 +14,7 @@ from finetune.training.losses import make_loss
 from finetune.training.mixing import Mixing
 from finetune.training.optimizers import make_optimizer
 from finetune.training.schedules import Plateau, learning_rate_schedule
+from finetune.training.state import State, restore
 from finetune.transfer.methods import Phase
 
 
@@ -33,6 +34,7 @@ def fit_phase(
     mixing: Mixing | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     before: Progress | None = None,
+    saved: State | None = None,
     between: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Train a model on features until the validation loss stops falling; leaves it with the weights of its best epoch.
@@ -53,6 +55,7 @@ def fit_phase(
         mixing: makes training batches of two pictures each; classes become shares of classes then.
         callbacks: of Keras, as for `Model.fit`.
         before: of the phase before this one: epochs count on from it, and its weights stay where none are better.
+        saved: where a phase that was stopped goes on.
         between: called between steps.
 
     Returns:
@@ -78,6 +81,8 @@ def fit_phase(
     first_epoch = before.rows[-1]["epoch"] if before else 0
 
     def begin() -> Progress:
+        if saved:
+            return restore(model, saved)
         return Progress(best_loss=before.best_loss, best_weights=model.get_weights()) if before else Progress()
 
     return train_phase(

@@ -110,7 +110,8 @@ def learning_rate_schedule(
     warm_up = round(config.warmup_epochs * steps_per_epoch)
     rest = max(1, round(steps_per_epoch * epochs) - warm_up)
     decay = rest / 3 if config.decay_epochs is None else config.decay_epochs * steps_per_epoch
-    schedule = _MAKERS[config.schedule](config, learning_rate, rest, max(1, round(decay)))
+    name = "constant" if config.schedule == "auto" else config.schedule
+    schedule = _MAKERS[name](config, learning_rate, rest, max(1, round(decay)))
     return WarmUp(schedule, warm_up) if warm_up else schedule
 
 

@@ -1,0 +1,94 @@
+"""Keeps the state of a run while it learns: at intervals, and when a signal asks it to stop."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import keras
+
+from finetune.training.checkpoints import Checkpoint, Checkpoints
+from finetune.training.loop import Progress
+from finetune.training.state import State, snapshot
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """What is kept of a run, and where it goes on.
+
+    Attributes:
+        checkpoints: where states are written; None keeps none.
+        saved: where a run that is taken up again goes on; None for one that begins.
+    """
+
+    checkpoints: Checkpoints | None = None
+    saved: Checkpoint | None = None
+
+    def goes_on(self, part: str, phase: int) -> State | None:
+        """Return the state that a phase of a part goes on with, or None for its beginning."""
+        there = self.saved and self.saved.place["part"] == part and self.saved.place["phase"] == phase
+        return self.saved.state if there else None
+
+    def is_past(self, part: str, phase: int) -> bool:
+        """Whether the saved state is of a later phase of the part."""
+        return bool(self.saved and self.saved.place["part"] == part and self.saved.place["phase"] > phase)
+
+    @contextmanager
+    def watching(self, model: keras.Model, place: Mapping[str, object]) -> Iterator[Callable[[Progress], None]]:
+        """Yield what is to be called between two steps: it writes checkpoints, and stops where a signal came.
+
+        Args:
+            model: that learns.
+            place: of the checkpoints.
+
+        Raises:
+            KeyboardInterrupt: SIGINT came, and the state is written.
+            SystemExit: SIGTERM came, and the state is written; its code is 143.
+        """
+        if self.checkpoints is None:
+            yield lambda progress: None
+            return
+        with _heard() as came:
+
+            def between(progress: Progress) -> None:
+                due = self.checkpoints.due()
+                # looked at once: what comes while a state is written is heard at the next step
+                asked = came[0] if came else None
+                if asked or due:
+                    self.checkpoints.save(place, snapshot(model, progress))
+                if asked:
+                    _stop(asked)
+
+            yield between
+
+
+@contextmanager
+def _heard() -> Iterator[list[int]]:
+    """Yield a list that a signal's number is put into instead of what it would do; a second one does that at once."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        # only there do signals arrive
+        yield came
+        return
+
+    def hear(number: int, frame: object) -> None:
+        if came:
+            _stop(number)
+        came.append(number)
+
+    before = {number: signal.signal(number, hear) for number in _SIGNALS}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
