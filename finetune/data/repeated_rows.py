@@ -35,6 +35,46 @@ def repeated_rows(columns: Sequence[np.ndarray]) -> np.ndarray:
     return pairs[np.argsort(pairs[:, 1])]
 
 
+def repeats_by_chance(columns: Sequence[np.ndarray]) -> float:
+    """Return how many rows would equal an earlier one if the values of each column came in any combination.
+
+    Numbers may take every value between the smallest and the largest, in steps of the smallest difference that occurs;
+    categories come as often as they do.
+
+    Args:
+        columns: (rows,) arrays of one length, float64 or int32 codes.
+    """
+    count, combinations = len(columns[0]), 1.0
+    for column in columns:
+        combinations *= _possible_numbers(column) if column.dtype == np.float64 else _possible_codes(column)
+    # the expected number of different rows among so many draws
+    return count + combinations * float(np.expm1(count * np.log1p(-1 / max(combinations, 1 + 1e-9))))
+
+
+def repeats_across(columns: Sequence[np.ndarray], learned: np.ndarray, judged: np.ndarray) -> int:
+    """Return how many rows of those that are judged equal one that is learned.
+
+    Args:
+        columns: (rows,) arrays of one length.
+        learned: indices of rows.
+        judged: indices of rows.
+    """
+    pairs = repeated_rows(columns)
+    first = np.arange(len(columns[0]))
+    first[pairs[:, 1]] = pairs[:, 0]
+    return int(np.isin(first[judged], first[learned]).sum())
+
+
+def _possible_numbers(values: np.ndarray) -> float:
+    found = np.unique(values[~np.isnan(values)])
+    return 1 + (found[-1] - found[0]) / np.diff(found).min() if len(found) > 1 else 1.0
+
+
+def _possible_codes(codes: np.ndarray) -> float:
+    shares = np.bincount(codes + 1) / len(codes)
+    return 1 / float((shares**2).sum())
+
+
 def _bits(values: np.ndarray) -> np.ndarray:
     """Return values as uint64 that are equal where the values are: one zero, one NaN."""
     if values.dtype != np.float64:

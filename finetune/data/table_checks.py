@@ -10,7 +10,7 @@ import numpy as np
 from finetune.data.column_typing import shown
 from finetune.data.columns import Column, LeftOut, Table, large_numbers, require_column, say_large
 from finetune.data.examples import printable
-from finetune.data.repeated_rows import repeated_rows
+from finetune.data.repeated_rows import repeated_rows, repeats_by_chance
 from finetune.data.table_leaks import is_copy
 
 # More rows without a target than this share are a fault of the table. One is always let pass.
@@ -205,9 +205,11 @@ def _check_blanks(table: Table, target: str | None, missing: str | None) -> Iter
 
 
 def _check_rows(table: Table, target: str | None) -> Iterator[Finding]:
-    repeats = repeated_rows([column.values for name, column in table.columns.items() if name != target])
+    features = [column.values for name, column in table.columns.items() if name != target]
+    repeats = repeated_rows(features)
     if not len(repeats):
         return
+    by_nature = len(repeats) > table.num_rows / 2 and 2 * repeats_by_chance(features) >= len(repeats)
     firsts, again = repeats[:, 0], repeats[:, 1]
     differ = np.zeros(len(again), bool)
     if target is not None:
@@ -226,7 +228,7 @@ def _check_rows(table: Table, target: str | None) -> Iterator[Finding]:
             found = f"{_rows(count)} {'is' if count == 1 else 'are'} {words}"
             message = f"{printable(table.path)}: {found}: line {', '.join(pairs)}{_more(count)}."
             # With few columns of few categories, most rows are the same as others by nature.
-            severity = "warning" if len(again) <= table.num_rows / 2 else "info"
+            severity = "info" if by_nature else "warning"
             yield Finding(kind, severity, message, rows=tuple(again[which].tolist()))
 
 

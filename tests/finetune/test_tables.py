@@ -199,6 +199,23 @@ def test_folds_test_every_row_once(tmp_path):
         run.evaluate()
 
 
+def test_copies_on_two_sides_are_counted(tmp_path):
+    """The finding on repeated rows says how many of those that are judged equal one that is learned."""
+    rows = [(row * 1.37 % 1, "train", "ab"[row % 2]) for row in range(40)]
+    rows += [(row * 1.37 % 1, "test", "ab"[row % 2]) for row in range(30, 50)]
+    data = write_csv(tmp_path / "t.csv", "x,side,label", rows)
+    run = finetune.fit(data, run_dir=tmp_path / "run", side="side", epochs=1, verbose=0)
+    found = [
+        item for item in json.loads((run.path / "data.json").read_text())["findings"] if "equal" in item["message"]
+    ]
+    assert len(found) == 1 and found[0]["severity"] == "warning"
+    judged = 20 + run.metrics["validation"]["num_examples"]
+    said = f"Of the {judged} rows that are judged, "
+    assert said in found[0]["message"]
+    across = int(found[0]["message"].split(said)[1].split()[0])
+    assert 4 <= across <= 10
+
+
 def test_encoder_of_a_fold_knows_nothing_of_what_is_tested(tmp_path, monkeypatch):
     """Each fold fits an encoder of its own, on its training rows alone."""
     fitted_on, fit_columns = [], table.fit_columns

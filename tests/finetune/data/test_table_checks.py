@@ -169,6 +169,22 @@ def test_rows_of_few_categories_repeat_by_nature(tmp_path):
     assert {finding.severity for finding in check_table(one, "y")} == {"info"}
 
 
+@pytest.mark.parametrize("digits", [3, 15])
+def test_rows_that_repeat_against_all_chance_are_a_warning(tmp_path, digits):
+    """Random numbers that come five times each were copied, however many rows are copies."""
+    values = np.random.default_rng(0).normal(size=60).round(digits)
+    one = table(tmp_path, x=np.tile(values, 5), y=np.tile(np.array(["a", "b", "c"]), 100))
+    found = [finding for finding in check_table(one, "y") if finding.kind.endswith("rows")]
+    assert {finding.severity for finding in found} == {"warning"} and sum(len(f.rows) for f in found) == 240
+
+
+def test_whole_numbers_of_a_small_range_repeat_by_nature(tmp_path):
+    """Grades and ages leave few combinations."""
+    generator = np.random.default_rng(0)
+    one = table(tmp_path, x=generator.integers(1, 7, 200), z=generator.integers(1, 4, 200), y=["a", "b"] * 100)
+    assert {f.severity for f in check_table(one, "y") if f.kind.endswith("rows")} == {"info"}
+
+
 def test_very_uneven_classes_are_told(tmp_path):
     """Accuracy alone would mislead there."""
     found = only(check_table(table(tmp_path, y=["cat"] * 39 + ["dog"]), "y"))
