@@ -13,6 +13,7 @@ from finetune import decide
 from finetune.clock import Clock
 from finetune.config import FinetuneConfig, make_config
 from finetune.data.arrays import OBJECTS
+from finetune.data.column_words import column_lines
 from finetune.data.findings import refuse_errors
 from finetune.data.given import Given, as_given
 from finetune.data.known import pack
@@ -183,6 +184,8 @@ def _say_plan(
     classes = f" in {len(described['class_names'])} classes" if described.get("class_names") else ""
     skipped = f"; {len(described['skipped'])} skipped" if described["skipped"] else ""
     reporter.say(f"{described['num_examples']:,} {noun}{classes}: {sizes}{skipped}")
+    for line in column_lines(described):
+        reporter.say(f"  {line}")
     for line in described["warnings"]:
         reporter.warn(line)
     for decision in decisions:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from finetune.data.column_words import column_lines
 from finetune.doctor import Diagnosis
 from finetune.run import Run
 from finetune.run_dir import RunDir
@@ -110,6 +111,7 @@ def diagnosis_summary(diagnosis: Diagnosis) -> str:
         sizes = ", ".join(f"{count:,} {side}" for side, count in data["splits"].items())
         classes = f" in {len(data['class_names'])} classes" if data.get("class_names") else ""
         lines.append(f"{data['num_examples']:,} examples{classes}: {sizes}")
+    lines += column_lines(data)
     if diagnosis.findings:
         table = Table(show_lines=True)
         for column in ("", "check", "found"):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from finetune.data.column_words import column_rows
 from finetune.report import class_words, number_words
 from finetune.report.figures import duration, memory, number, percent, rounded, setting
 from finetune.report.plots import best_epoch, drawable
@@ -94,6 +95,7 @@ def render(report: Report) -> str:
         "scores": _scores(report),
         "folds": _folds(report.metrics.get("folds", {})),
         "counts": _counts(report.data),
+        "column_rows": column_rows(report.data),
         "epochs": _epochs(report.history),
         "classes": _classes(test.get("per_class", {}), names),
         "best_epoch": best_epoch(report.history),

@@ -1,6 +1,7 @@
 """Runs on tables: what a CSV file becomes, end to end, and what is refused."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import finetune
 from finetune.cli import cli, run_command
+from finetune.data.column_words import column_lines
 from finetune.kinds import table
 from zoo.errors import ConfigError, DataError
 
@@ -265,3 +267,26 @@ def test_tables_that_cannot_be_learned_are_refused(tmp_path, cells, settings, me
     with pytest.raises(DataError, match=message):
         finetune.fit(data, run_dir=tmp_path / "run", target="label", **settings, **QUICK)
     assert not (tmp_path / "run").exists()
+
+
+def test_kinds_of_columns_are_said(tmp_path, capsys):
+    """The plan of a run, the doctor and the report name each column's kind with the reason, also of one left out."""
+    data = write_csv(tmp_path / "t.csv", "size,colour,one,label", [(a, b, 1, d) for a, b, _, d in flowers()])
+    assert run_command(cli, ["fit", data, "--run-dir", str(tmp_path / "run"), "--set", "epochs=1"]) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"column size +numeric +numbers\n", said)
+    assert re.search(r"column colour +categorical +2 different texts\n", said)
+    assert re.search(r"column one +left out +constant\n", said)
+    assert run_command(cli, ["doctor", data]) == 0
+    assert re.search(r"column colour +categorical +2 different texts\n", capsys.readouterr().out)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert (
+        "Columns, their kinds and why: 3" in page
+        and '<td>categorical</td><td class="soft">2 different texts</td>' in page
+    )
+
+
+def test_many_columns_are_counted(tmp_path):
+    """No more than 20 columns are listed on a terminal."""
+    lines = column_lines({"columns": [{"name": f"c{n}", "kind": "numeric", "why": "numbers"} for n in range(50)]})
+    assert len(lines) == 21 and lines[-1].startswith("and 30 columns more")
