@@ -19,6 +19,7 @@ from finetune.data.table_file import TableLimits
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.data.targets import Target
+from finetune.data.text_columns import text_findings
 from zoo.errors import ConfigError, DataError
 
 # Where a config does not say: a column of such a name is the target, or else the last.
@@ -100,7 +101,9 @@ def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:
     if table.columns[target].blank.all():
         raise DataError(f"{printable(table.path)}: the target column {target!r} is blank in every row; fill it in.")
     findings = check_table(features, target, missing=missing)
-    kept = apply_findings(table, [*findings])
+    gone = {name for finding in findings if finding.leaves_out for name in finding.columns}
+    findings += text_findings(features, target, frozenset(gone))
+    kept = apply_findings(table, findings)
     columns = {name: column for name, column in kept.columns.items() if name not in (target, *roles)}
     task = task_of(config, kept, target)
     said = as_findings(findings)

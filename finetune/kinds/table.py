@@ -1,7 +1,7 @@
 """Tables: columns are typed and checked, an encoder is fitted on the training rows, and a small network learns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -12,13 +12,13 @@ from finetune.data import dealing
 from finetune.data.class_checks import class_findings
 from finetune.data.columns import Table
 from finetune.data.findings import Finding
-from finetune.data.repeated_rows import repeats_across
 from finetune.data.rows import Rows, column_values
 from finetune.data.split import SPLITS, Splits
 from finetune.data.table_source import read_rows
 from finetune.data.targets import Target
 from finetune.decide import Decision
 from finetune.evaluation.mistakes import Mistake
+from finetune.kinds.table_findings import on_sides, rare_texts
 from finetune.progress import Reporter
 from finetune.training.weights import require_weights
 from finetune.transfer.encoder import Encoder, build_encoder, fit_columns, model_inputs
@@ -124,24 +124,12 @@ def settle(config: FinetuneConfig, data: Data) -> tuple[FinetuneConfig, list[Dec
 
 def findings(config: FinetuneConfig, data: Data, splits: Splits) -> list[Finding]:
     """Return what the checks have to say, on the sizes of the classes too."""
-    found = [_on_sides(finding, data.examples, splits) for finding in data.examples.findings]
+    found = [on_sides(finding, data.examples, splits) for finding in data.examples.findings]
+    found += rare_texts(data.examples, splits)
     if data.examples.target.task == "classification":
         goal = data.examples.target
         found += class_findings(goal.values.tolist(), goal.names, splits, class_weights=config.class_weights)
     return found
-
-
-def _on_sides(finding: Finding, rows: Rows, splits: Splits) -> Finding:
-    """Return a finding on repeated rows with the number of those that are judged although an equal one is learned."""
-    if finding.check != "duplicate rows":
-        return finding
-    columns = [column.values for column in rows.columns.values()]
-    judged = across = 0
-    for part in splits.folds or (splits,):
-        others = np.array([*part.validation, *part.test], int)
-        judged, across = judged + len(others), across + repeats_across(columns, np.array(part.train, int), others)
-    said = f" Of the {judged:,} rows that are judged, {across:,} equal one that is learned in all features."
-    return replace(finding, message=finding.message + said)
 
 
 def build_trunk(config: FinetuneConfig, data: Data, splits: Splits) -> Encoder:

@@ -286,6 +286,20 @@ def test_kinds_of_columns_are_said(tmp_path, capsys):
     )
 
 
+def test_texts_beyond_the_most_frequent_are_told(tmp_path):
+    """Of a column with more than 256 texts, the number of those that do not count is a note."""
+    rows = [(f"u{row % 400}", row * 7 % 13, "ab"[row % 2]) for row in range(1600)]
+    data = write_csv(tmp_path / "t.csv", "user,n,label", rows)
+    run = finetune.fit(data, run_dir=tmp_path / "run", epochs=1, verbose=0)
+    (note,) = [
+        item for item in json.loads((run.path / "data.json").read_text())["findings"] if item["check"] == "rare texts"
+    ]
+    assert note["severity"] == "note"
+    assert re.search(
+        r"of the \d+ different texts that the column 'user' has in training, the 256 most", note["message"]
+    )
+
+
 def test_many_columns_are_counted(tmp_path):
     """No more than 20 columns are listed on a terminal."""
     lines = column_lines({"columns": [{"name": f"c{n}", "kind": "numeric", "why": "numbers"} for n in range(50)]})
