@@ -38,7 +38,7 @@ class FinetuneConfig(BaseModel):
         data: folder of class folders, or of train/validation/test folders that hold class folders; or a CSV file, of a
             table or a series.
         target: column of a CSV file that is to be predicted; None takes one named target, label, class or y, or else
-            the last.
+            the last. Of pictures also several columns of 0 and 1, "red,blue".
         task: "classification", "regression", "forecasting", or "multi_label" for pictures; "auto" goes by the target.
         path: column of a CSV file that holds paths of pictures; None takes one that is called path, file, image or
             filename where its cells are picture files.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from finetune.config import FinetuneConfig
 from finetune.data.columns import Table, require_column
 from finetune.data.examples import Examples, Skipped, printable
+from finetune.data.listed_columns import read_columns_of_labels, refuse_one_hot, target_columns
 from finetune.data.listed_labels import Labels, read_labels
 from finetune.data.picture_paths import path_fault
 from finetune.data.table_head import read_head
@@ -42,15 +43,19 @@ def scan_list(config: FinetuneConfig, column: str, *, judged: bool = False) -> t
         DataError: the file cannot be read, a picture is listed with two labels, or a class has no picture.
         ConfigError: the config contradicts itself.
     """
-    target, decisions = _target(config, column)
-    roles = dict.fromkeys(name for name in (column, target, config.group, config.side) if name)
     head = read_head(config.data, separator=config.separator, limits=table_limits(config))
+    target, decisions = _target(config, column)
+    several = target_columns(target, head.names)
+    roles = dict.fromkeys(name for name in (column, *(several or (target,)), config.group, config.side) if name)
     for name in (*roles, *filter(None, [config.sample_weight])):
         require_column(head, name)
     used = {*roles, config.sample_weight}
     others = [name for name in head.names if name and name not in used]
     table = read_table(config.data, text=roles, ignore=others, **reading(config))
-    labels = read_labels(config, table, target, judged=judged)
+    if several:
+        labels = read_columns_of_labels(config, table, target, several)
+    else:
+        labels = read_labels(config, table, target, judged=judged)
     rows, skipped, left_out = _usable_rows(table, column, labels, config)
     examples = _examples(config, table, labels, rows)
     _check_classes(table, labels, examples, skipped, judged=judged)
@@ -73,6 +78,8 @@ def _target(config: FinetuneConfig, column: str) -> tuple[str, list[Decision]]:
             f"shows; the columns are {', '.join(map(repr, head.names))}."
         )
     named = next((name for name in names if name.lower() in _TARGET_NAMES), None)
+    if not named:
+        refuse_one_hot(config, head, names)
     return named or names[-1], [
         Decision("target", named or names[-1], "its name says so" if named else "the last column")
     ]

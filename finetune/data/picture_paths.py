@@ -13,9 +13,15 @@ from finetune.data.table_source import reading, table_limits
 from finetune.data.text_table import read_chunks
 from zoo.errors import DataError
 
-# A column of one of these names is looked at; "path" may also list files that are not there.
-PATH_NAMES = ("path", "file", "image", "filename", "file_name", "filepath", "image_path")
+# A column of one of these names is looked at, however it is written; "path" may also list files that are not there.
+PATH_NAMES = frozenset(
+    "path file image img photo picture filename filepath imagepath imgpath imagename imgname imagefile imageid imgid "
+    "photoid pictureid images files paths filenames".split()
+)
 _LOOKED_AT = 100
+# Where pictures may lie that are not where the list says, and how their names may end.
+_ENDINGS = ("", ".jpg", ".jpeg", ".png", ".JPG", ".webp", ".tif", ".bmp")
+_MOST_FOLDERS = 50
 
 
 def path_column(config: FinetuneConfig) -> tuple[str, str] | None:
@@ -30,13 +36,19 @@ def path_column(config: FinetuneConfig) -> tuple[str, str] | None:
         return config.path, ""
     if config.window is not None or config.time is not None:
         return None
-    for name in head.names:
-        if name.lower() not in PATH_NAMES or name in (config.target, config.group, config.side, *config.ignore):
+    taken = (config.target, config.group, config.side, config.sample_weight, *config.ignore)
+    names = [name for name in head.names if name and name not in taken]
+    for name in names:
+        if _plain(name) not in PATH_NAMES:
             continue
-        cells = _first_cells(config, head, name)
+        cells = first_cells(config, head, name)
         promised = sum(_is_file(config.data, cell) or (name.lower() == "path" and _promises(cell)) for cell in cells)
         if cells and 2 * promised >= len(cells):
             return name, f"{promised} of its first {len(cells)} cells name picture files"
+    # beside other columns it may well be a table, which such a column does not hinder
+    if len(names) + (config.target is not None) == 2:
+        for name in names:
+            _refuse_elsewhere(config, name, first_cells(config, head, name))
     return None
 
 
@@ -79,18 +91,67 @@ def path_fault(csv_path: str, path: str) -> str:
         if stat.S_ISDIR(os.stat(os.path.join(os.path.dirname(os.path.abspath(csv_path)), path)).st_mode):
             return "a folder, not a picture"
     except (FileNotFoundError, NotADirectoryError):
-        return "there is no such file"
+        slashed = path.replace("\\", "/")
+        there = slashed != path and os.path.isfile(os.path.join(os.path.dirname(os.path.abspath(csv_path)), slashed))
+        return "there is no such file" + (f", but {printable(slashed)} is; write / for \\ there" if there else "")
     except (OSError, ValueError):
         pass  # the check of all pictures says why
     return ""
 
 
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _refuse_elsewhere(config: FinetuneConfig, name: str, cells: list[str]) -> None:
+    """Refuse a column that seems to name pictures, which are not where it says.
+
+    Raises:
+        DataError: they lie elsewhere, or nowhere.
+    """
+    known = _plain(name) in PATH_NAMES
+    if not cells or not (known or _plain(name) == "id"):
+        return
+    folder = os.path.dirname(os.path.abspath(config.data))
+    place, column = printable(config.data), f"the column {name!r}"
+    found = [_elsewhere(folder, cell) for cell in cells[:5]]
+    if all(found):
+        raise DataError(
+            f"{place}: {column} seems to name pictures; {cells[0]!r} is not in {printable(folder)}, but "
+            f"{printable(found[0])} is. Where that is meant, write that; for a table leave the column out with "
+            f"--set ignore={name}"
+        )
+    if known and all(map(_promises, cells)):
+        raise DataError(
+            f"{place}: {column} names pictures such as {cells[0]!r}, which are not found; they were looked for in "
+            f"{printable(folder)}. Paths are relative to the CSV file's folder. For a table leave the column out with "
+            f"--set ignore={name}"
+        )
+
+
+def _elsewhere(folder: str, cell: str) -> str:
+    """Return the path of a picture that a cell may mean, relative to the list's folder; empty where there is none."""
+    if "://" in cell:
+        return ""
+    try:
+        below = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        below = []
+    slashed = os.path.normpath(cell.replace("\\", "/"))
+    names = (slashed, os.path.basename(slashed)) if _promises(slashed) else (slashed,)
+    paths = [os.path.join(where, name) for where in ("", *below[:_MOST_FOLDERS]) for name in names]
+    endings = _ENDINGS[:1] if _promises(cell) else _ENDINGS
+    candidates = (path + ending for path in paths for ending in endings if _promises(path + ending))
+    return next((path for path in candidates if os.path.isfile(os.path.join(folder, path))), "")
+
+
 def _names_pictures(config: FinetuneConfig, head: TableHead, name: str) -> bool:
-    cells = _first_cells(config, head, name) if name else []
+    cells = first_cells(config, head, name) if name else []
     return bool(cells) and 2 * sum(map(_promises, cells)) >= len(cells)
 
 
-def _first_cells(config: FinetuneConfig, head: TableHead, name: str) -> list[str]:
+def first_cells(config: FinetuneConfig, head: TableHead, name: str) -> list[str]:
+    """Return the cells of a column that are not blank, of the first hundred rows."""
     chunk = next(iter(read_chunks(head, table_limits(config))), None)
     if chunk is None:
         return []

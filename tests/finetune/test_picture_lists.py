@@ -104,15 +104,17 @@ def test_commands_and_reports_take_every_task(runs, name, capsys):
     assert f"{name}.csv" in (run.path / "report.html").read_text()
 
 
-def test_list_can_be_judged_by_a_run_on_folders(small_run, runs):
+def test_list_can_be_judged_by_a_run_on_folders(small_run, tmp_path):
     """A run on class folders takes a CSV file of other pictures with the same classes."""
-    metrics = small_run.evaluate(runs["classes"].path.parent / "classes.csv")
+    make_pictures(tmp_path / "plain", seed=1)
+    rows = [(f"plain/{name}/{n}.png", name) for name in COLOURS for n in range(10)]
+    metrics = small_run.evaluate(write_list(tmp_path / "other.csv", "path,label", rows))
     assert metrics["num_examples"] == 30 and metrics["examples"] == "all pictures of the file"
 
 
-def test_folder_can_be_judged_by_a_run_on_a_list(runs):
+def test_folder_can_be_judged_by_a_run_on_a_list(runs, tmp_path):
     """A run on a CSV file takes class folders."""
-    metrics = runs["classes"].evaluate(runs["classes"].path.parent / "plain")
+    metrics = runs["classes"].evaluate(make_pictures(tmp_path / "other", seed=2))
     assert metrics["num_examples"] == 30
 
 
@@ -133,7 +135,9 @@ def test_sides_groups_and_weights_are_obeyed(tmp_path):
     settings = SETTINGS | {"epochs": 1, "cache_dir": tmp_path / "cache", "run_dir": tmp_path / "run", "verbose": 0}
     run = finetune.fit(data, side="part", sample_weight="weight", **settings)
     assert run.metrics["test"]["num_examples"] == 9
-    assert run.evaluate(shutil.copytree(tmp_path / "plain", tmp_path / "other"))["num_examples"] == 30
+    assert run.evaluate(make_pictures(tmp_path / "other", seed=1))["num_examples"] == 30
+    # the same pictures elsewhere are known again by what they show
+    assert run.evaluate(shutil.copytree(tmp_path / "plain", tmp_path / "copy"))["num_examples"] == 9
 
 
 def test_refused_list_leaves_nothing(tmp_path):

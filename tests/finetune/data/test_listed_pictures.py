@@ -42,7 +42,7 @@ def refusal(folder, content, error=DataError, **settings):
         ("label,path", "gone{}.png", None),
         ("path,label", "gone{}.png", "path"),
         ("Image,label", "{}.png", "Image"),
-        ("file,label", "gone{}.png", None),
+        ("file,size,label", "gone{}.png,1", None),
         ("path,label", "/usr/bin/{}", None),
     ],
 )
