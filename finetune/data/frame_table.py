@@ -47,7 +47,7 @@ def frame_table(config: FinetuneConfig, frame: pd.DataFrame) -> tuple[Table, str
             f"frame.to_csv('pictures.csv', index=False), and name that file"
         )
     names = frame_names(frame)
-    target, why = find_target([name for name in names if name not in config.ignore], config.target)
+    target, why = find_target(names, config)
     for name in filter(None, (target, config.group, config.side, config.time, config.sample_weight)):
         require_name(NAME, names, name)
     table = read_frame(frame, wishes_of(config, target), missing_texts=config.missing_texts, decimal=config.decimal)

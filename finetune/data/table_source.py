@@ -41,7 +41,7 @@ def read(config: FinetuneConfig) -> tuple[Table, str, str]:
         ConfigError: the config contradicts itself.
     """
     head = read_head(config.data, separator=config.separator, limits=table_limits(config))
-    target, why = find_target([name for name in head.names if name and name not in config.ignore], config.target)
+    target, why = find_target(head.names, config)
     for name in filter(None, (target, config.group, config.side, config.time, config.sample_weight)):
         require_column(head, name)
     wishes = wishes_of(config, target)
@@ -49,10 +49,15 @@ def read(config: FinetuneConfig) -> tuple[Table, str, str]:
     return read_table(config.data, **named, **reading(config)), target, why
 
 
-def find_target(names: Sequence[str], target: str | None) -> tuple[str, str]:
-    """Return the name of the target among a table's columns, and why it is that ("" where it was named)."""
-    if target is not None:
-        return target, ""
+def find_target(names: Sequence[str], config: FinetuneConfig) -> tuple[str, str]:
+    """Return the name of the target among a table's columns, and why it is that ("" where the config names it).
+
+    What the config names for something else is no target.
+    """
+    if config.target is not None:
+        return config.target, ""
+    taken = {"", *config.ignore, config.group, config.side, config.time, config.sample_weight}
+    names = [name for name in names if name not in taken]
     found = next((name for name in names if name.lower() in TARGET_NAMES), names[-1] if names else "")
     return found, "its name says so" if found.lower() in TARGET_NAMES else "the last column"
 

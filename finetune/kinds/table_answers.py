@@ -105,7 +105,7 @@ def _with_target(config: FinetuneConfig, columns: Sequence[InputColumn], source:
             require_column(table, column.name)
         return table, name
     there = column_names(config, source)
-    name, _ = table_source.find_target([found for found in there if found not in config.ignore], config.target)
+    name, _ = table_source.find_target(there, config)
     roles = [role for role in (config.group, config.side) if role in there]
     # a file that lacks the target is refused by its name
     return input_table(config, source, {**wishes, **dict.fromkeys((name, *roles), "text")}), name

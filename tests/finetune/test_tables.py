@@ -300,6 +300,15 @@ def test_texts_beyond_the_most_frequent_are_told(tmp_path):
     )
 
 
+def test_column_with_another_use_is_no_target(tmp_path):
+    """Where the target is left open, the last column that nothing else is said of is taken."""
+    rows = [(row * 7 % 13, "ab"[row % 2], ("train", "validation", "test")[row % 3], 1 + row % 2) for row in range(60)]
+    data = write_csv(tmp_path / "t.csv", "n,kind,side,weight", rows)
+    run = finetune.fit(data, run_dir=tmp_path / "run", side="side", sample_weight="weight", epochs=1, verbose=0)
+    assert run.config.target == "kind"
+    assert run.evaluate(data)["accuracy"] == run.metrics["test"]["accuracy"]
+
+
 def test_many_columns_are_counted(tmp_path):
     """No more than 20 columns are listed on a terminal."""
     lines = column_lines({"columns": [{"name": f"c{n}", "kind": "numeric", "why": "numbers"} for n in range(50)]})
