@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from zoo.errors import ConfigError, nearest
+from zoo.errors import ConfigError, brief, nearest
 from zoo.weights.sources import DEFAULT_CACHE_DIR
 
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -284,7 +284,7 @@ def _fault(item: dict, places: Mapping[str, str]) -> str:
     name = str(item["loc"][0])
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     hint = nearest(str(item["input"]), _choices(name)) if item["type"] == "literal_error" else ""
-    return f"{_at(name, places)}{name} {message}; received {item['input']!r}.{hint}"
+    return f"{_at(name, places)}{name} {message}; received {brief(item['input'])}.{hint}"
 
 
 def _choices(name: str) -> tuple[str, ...]:

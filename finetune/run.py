@@ -1,6 +1,7 @@
 """A finished run: what it found out, its model, and what can be asked of it."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,10 @@ import pandas as pd
 
 from finetune.answers import Prediction
 from finetune.config import FinetuneConfig, make_config
+from finetune.data.array_table import require_width
 from finetune.data.given import Given, as_given
 from finetune.data.questions import picture_questions
+from finetune.data.sources import is_arrays, open_arrays
 from finetune.kinds import picture_answers, series_answers, table_answers
 from finetune.progress import Reporter
 from finetune.report.write import write_report
@@ -22,6 +25,9 @@ from zoo.errors import DataError, RunStateError
 from zoo.model_card import ModelCard, parse_card
 from zoo.spec import Preprocessing
 from zoo.weights.run_model import load_run_model
+
+# How the columns of arrays are called.
+_NUMBERED = re.compile(r"x\d+")
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ class Run:
     def _rows(self, source: object) -> Iterator[Prediction]:
         rows = self._given(source)
         if self._kind == "table":
+            self._check_width(rows)
             yield from table_answers.predict(self.config, self.model, self._columns, self._target, rows)
         else:
             yield from series_answers.predict(self.config, self.model, self._described, rows)
@@ -132,6 +139,7 @@ class Run:
         if self._kind == "series":
             return series_answers.evaluate(config, self.model, self._described, fingerprint, data)
         if self._kind == "table":
+            self._check_width(data)
             return table_answers.evaluate(config, self.model, self._columns, self._target, fingerprint, data)
         return picture_answers.evaluate(self._asked, data, reporter)
 
@@ -151,6 +159,16 @@ class Run:
     def _given(self, data: object) -> str | Given:
         """Return a path or name as text, and anything else in the form in which it is read further."""
         return as_given(data, max_bytes=self.config.max_array_bytes) if not isinstance(data, str | Path) else str(data)
+
+    def _check_width(self, data: str | Given | None) -> None:
+        """Refuse arrays with more or fewer columns than a run on arrays had, which have no names to know them by."""
+        if not is_arrays(data if data is not None else ""):
+            return
+        described = RunDir(self.path).read_json("data")
+        names = [column["name"] for column in described["columns"]] + [item["file"] for item in described["left_out"]]
+        if any(map(_NUMBERED.fullmatch, names)):
+            arrays = open_arrays(self.config.model_copy(update={"data": data}), None if isinstance(data, str) else data)
+            require_width(arrays, sum(bool(_NUMBERED.fullmatch(name)) for name in names))
 
     @property
     def _kind(self) -> str:

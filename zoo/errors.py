@@ -71,3 +71,12 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
     """
     found = difflib.get_close_matches(name.lower(), list(known), n=count, cutoff=0.5)
     return f" Nearest: {', '.join(found)}." if found else ""
+
+
+def brief(value: object) -> str:
+    """Return a value for a message: as it is written where that is short, or else what it is and how it begins."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    text = repr(value)
+    return text if len(text) <= 100 else f"{type(value).__name__} ({' '.join(text[:80].split())}…)"

@@ -71,6 +71,24 @@ def task_of_arrays(table: Table, target: str) -> tuple[str, str]:
     return ("regression" if column.kind == "numeric" else "classification"), column.why
 
 
+def require_width(arrays: Arrays, width: int) -> None:
+    """Refuse rows of another length than those that a run learned from.
+
+    Raises:
+        DataError: they are, or the arrays hold no rows.
+    """
+    x = arrays.parts[0].x
+    if x.ndim > 2:
+        raise DataError(f"{arrays.root}: inputs of shape {x.shape}; this run takes rows (n, {width})")
+    count = x.shape[1] if x.ndim == 2 else 1
+    if count != width:
+        hint = ". For a single row: give x[None]" if x.ndim == 1 and len(x) == width else ""
+        raise DataError(
+            f"{arrays.root}: rows of {count:,} number{'s' if count > 1 else ''}; this run learned from rows of "
+            f"{width:,}{hint}"
+        )
+
+
 def input_columns(arrays: Arrays, only: Collection[str] | None = None) -> dict[str, Column]:
     """Return the features of rows as columns of numbers, called x0, x1 … where the source gives no names.
 

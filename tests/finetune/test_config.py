@@ -1,5 +1,7 @@
 """One config, checked once, all faults together."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from finetune.config import FIELDS, FinetuneConfig, make_config
@@ -50,6 +52,21 @@ def test_impossible_values_are_refused(name, value):
     """Out of range, not a number, or together too much: refused naming the setting."""
     with pytest.raises(ConfigError, match=name):
         make_config({name: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (np.ones(1000), r"received ndarray of shape \(1000,\)\.$"),
+        (list(range(1000)), r"received list \(\[0, 1, 2, .{,80}…\)\.$"),
+        (pd.DataFrame({"a": range(99)}), r"received DataFrame of shape \(99, 1\)\.$"),
+        ({"a": 1}, r"received \{'a': 1\}\.$"),
+    ],
+)
+def test_large_values_are_shown_in_brief(value, shown):
+    """An array where a name is due does not fill the screen."""
+    with pytest.raises(ConfigError, match=f"sample_weight should be a valid string; {shown}"):
+        make_config({"sample_weight": value})
 
 
 def test_settings_that_exclude_each_other_are_refused_together():
