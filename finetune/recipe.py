@@ -131,6 +131,7 @@ def run_recipe(
         marks = getattr(data, "marks", None)  # windows of a series overlap, and have none
         if marks is not None:
             run_dir.write_learned(pack(marks[[*splits.train, *splits.validation]]))
+        data, marks = kind.lighten(data), None
         target, folds = kind.target(data), None
         task, lesson = TASKS[target.task], Lesson(kind, config, data, reporter, clock, callbacks, keeper)
         if splits.folds:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -86,6 +86,11 @@ def findings(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> 
     if examples.task == "classification":
         found += class_findings(examples.labels, examples.class_names, splits, class_weights=config.class_weights)
     return found
+
+
+def lighten(inspection: Inspection) -> Inspection:
+    """Return the data without what only the checks need, which is most of what a file costs in memory."""
+    return replace(inspection, facts=inspection.facts[:0].copy(), digests=())
 
 
 def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> trunks.Trunk:

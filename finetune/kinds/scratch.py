@@ -24,6 +24,7 @@ from finetune.kinds.pictures import (  # noqa: F401  what does not differ from p
     findings,
     guesses,
     labels_of,
+    lighten,
     mistakes,
     mixing,
     samples,
