@@ -3,12 +3,13 @@
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from finetune.cli_models import models
-from finetune.cli_parts import JSON, load, print_result
+from finetune.cli_parts import JSON, json_list, load, print_result
 from zoo.errors import ConfigError, DataError, GraftError, RunStateError
 
 # Click leaves a paragraph as it is behind the character \b, which a raw docstring would not hold.
@@ -45,6 +46,7 @@ _VERBOSE = click.option(
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of README's table; may be repeated."
 )
+@click.option("--strict", flag_value="true", default=None, help="Take warnings about the data for errors.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there, where it was stopped.")
 @_VERBOSE
@@ -142,20 +144,16 @@ def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> N
     A file that cannot be read is reported and the others are answered; the exit code is then 3.
     """
     failed = 0
-    predictions = []
     count, answers = load("finetune.run").Run(run).ask(paths)
+    printed = json_list({"run_dir": str(run)}, "predictions") if as_json else nullcontext(_print_answer)
     # answers that scroll by on the terminal are progress enough; a bar would run through them
     quiet = count == 1 or (sys.stdout.isatty() and not as_json)
-    with load("finetune.progress").Reporter(0 if quiet else verbose).track("predicting", count) as advance:
+    reporter = load("finetune.progress").Reporter(0 if quiet else verbose)
+    with printed as write, reporter.track("predicting", count) as advance:
         for prediction in answers:
             advance(1)
             failed += prediction.error is not None
-            if as_json:
-                predictions.append(prediction.as_json())
-            else:
-                _print_answer(prediction)
-    if as_json:
-        print_result({"run_dir": str(run), "predictions": predictions})
+            write(prediction.as_json() if as_json else prediction)
     if failed:
         raise DataError(f"{failed} of {count} files could not be read")
 
@@ -183,7 +181,8 @@ cli.add_command(models)
 
 def _print_answer(prediction: object) -> None:
     if prediction.error:
-        click.echo(f"{prediction.file}: {prediction.error}", err=True)
+        place = f"{prediction.file} {prediction.row}" if prediction.row else prediction.file
+        click.echo(f"{place}: {prediction.error}", err=True)
     else:
         click.echo(prediction.as_text())
 

@@ -158,6 +158,8 @@ class Run:
 
     def _given(self, data: object) -> str | Given:
         """Return a path or name as text, and anything else in the form in which it is read further."""
+        if isinstance(data, str) and not data:
+            raise DataError("an empty path names no data")
         return as_given(data, max_bytes=self.config.max_array_bytes) if not isinstance(data, str | Path) else str(data)
 
     def _check_width(self, data: str | Given | None) -> None:

@@ -197,7 +197,10 @@ def _sides(builder: tfds.core.DatasetBuilder, place: _Place, notes: list[str]) -
         try:
             count = builder.info.splits[place.split].num_examples
         except (ValueError, KeyError, AttributeError, AssertionError, TypeError) as error:
-            raise DataError(f"{place.root}: no split {place.split!r}; there are {listed}") from error
+            base = place.split.partition("[")[0]
+            what = f"{place.split!r} cannot be taken of {base!r}" if base in sizes else f"no split {place.split!r}"
+            end = f". Give a slice within these examples, such as {base}[:{sizes[base]}]" if base in sizes else ""
+            raise DataError(f"{place.root}: {what}; there are {listed}{end}") from error
         # "train[5:3]" counts -2
         if count <= 0:
             raise DataError(f"{place.root}: the split {place.split!r} holds no example; there are {listed}")

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from finetune.cli import cli, run_command
+from finetune.cli_parts import json_list
 from finetune.run_dir import RunDir
+from zoo.errors import DataError
 from zoo.weights import sources
 
 
@@ -32,7 +34,7 @@ def run(capfd):
         (["fit", "x", "--set", "seed"], 2, "takes NAME=VALUE"),
         (["fit", "x", "--set", "seed=1", "--set", "seed=2"], 2, "given twice"),
         (["fit", "x", "--epochs", "many"], 2, "epochs"),
-        (["fit", "x", "--method", "magic"], 2, "'auto', 'head' or 'scratch'"),
+        (["fit", "x", "--method", "magic"], 2, "'auto', 'head', 'two_phase', 'gradual'"),
         (["fit", "x", "--config", "none.yaml"], 2, "No such file"),
         (["fit", "x", "--modle", "y"], 2, "--model"),
         (["predict", "nowhere", "a.jpg"], 5, "holds no run"),
@@ -175,3 +177,38 @@ def test_config_of_a_run_repeats_it(tmp_path):
     assert run_command(cli, ["fit", "--config", f"{first}/config.json", "--run-dir", again, "--verbose", "0"]) == 0
     found = [json.loads((tmp_path / name / "metrics.json").read_text())["test"] for name in ("run", "again")]
     assert found[0] == found[1]
+
+
+def test_json_is_one_object_whatever_comes(capsys):
+    """A list that is printed as it comes is one valid document, empty, cut short by a fault, or whole."""
+    head = {"run_dir": "runs/a", "n": 1}
+    with json_list(head, "rows"):
+        pass
+    assert json.loads(capsys.readouterr().out) == {**head, "rows": []}
+    with json_list(head, "rows") as write:
+        write({"a": "two\nlines"})
+        write({"b": [1, 2]})
+    assert json.loads(capsys.readouterr().out) == {**head, "rows": [{"a": "two\nlines"}, {"b": [1, 2]}]}
+    with pytest.raises(DataError), json_list(head, "rows") as write:
+        write(1)
+        raise DataError("later")
+    assert json.loads(capsys.readouterr().out) == {**head, "rows": [1]}
+    with pytest.raises(DataError), json_list(head, "rows"):
+        raise DataError("at once")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.keras
+def test_strict_is_a_flag_of_fit_as_of_doctor(run, pictures, tmp_path):
+    """With --strict a warning about the data refuses the run."""
+    (pictures / "blue" / "twin.png").write_bytes((pictures / "red" / "0.png").read_bytes())
+    code, _, err = run("fit", pictures, "--strict", "--run-dir", tmp_path / "run", "--set", f"cache_dir={tmp_path}")
+    assert code == 3 and "two classes" in err and "strict=true" in err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.keras
+def test_empty_paths_are_refused(run, small_run):
+    """An empty text, as an unset variable of a shell gives, names nothing, and not the folder one is in."""
+    for command in ("predict", "evaluate"):
+        code, _, err = run(command, small_run.path, "")
+        assert code == 3 and "empty path" in err

@@ -94,6 +94,15 @@ def test_absent_or_empty_split_lists_the_splits(tmp_path, split):
     assert "there are train (16), test (4)" in refusal(tmp_path, f"tfds:tiny:{split}")
 
 
+def test_slice_over_the_end_says_how_many_there_are(tmp_path):
+    """A slice of more examples than a split has is answered with how many it has."""
+    prepare(tmp_path)
+    assert "'train[:99]' cannot be taken of 'train'; there are train (16)" in (
+        found := refusal(tmp_path, "tfds:tiny:train[:99]")
+    )
+    assert "such as train[:16]" in found
+
+
 @pytest.mark.parametrize(
     ("features", "message"),
     [
