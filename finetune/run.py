@@ -140,7 +140,8 @@ class Run:
             return series_answers.evaluate(config, self.model, self._described, fingerprint, data)
         if self._kind == "table":
             self._check_width(data)
-            return table_answers.evaluate(config, self.model, self._columns, self._target, fingerprint, data)
+            learned = RunDir(self.path).read_learned()
+            return table_answers.evaluate(config, self.model, self._columns, self._target, fingerprint, learned, data)
         return picture_answers.evaluate(self._asked, data, reporter)
 
     def write_report(self) -> Path:

@@ -12,6 +12,7 @@ from finetune.data import dealing
 from finetune.data.class_checks import class_findings
 from finetune.data.columns import Table
 from finetune.data.findings import Finding
+from finetune.data.known import row_marks
 from finetune.data.rows import Rows, column_values
 from finetune.data.split import SPLITS, Splits
 from finetune.data.table_source import read_rows
@@ -27,6 +28,8 @@ from zoo.errors import ConfigError, nearest
 NOUN = "rows"
 TRUNK_IS_FITTED, STAGED = True, False
 NETWORKS = ("mlp", "linear")
+# Least share of rows that differ from all others, for a row that is met again to be taken for the same one.
+_UNLIKE = 0.99
 # A batch through the encoder: large, for there is little to do for each row.
 _ENCODED_AT_ONCE = 8192
 
@@ -41,6 +44,12 @@ class Data:
     def fingerprint(self) -> str:
         """SHA-256 of the file and of what is taken from it."""
         return self.examples.fingerprint
+
+    @property
+    def marks(self) -> np.ndarray | None:
+        """A mark for each row, (rows,); None where rows repeat by nature, and a new one may well be like an old one."""
+        marks = row_marks(self.examples.columns)
+        return marks if len(np.unique(marks)) >= _UNLIKE * len(marks) else None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from finetune.data.columns import Table, require_column
 from finetune.data.dealing import own_test
 from finetune.data.examples import printable
 from finetune.data.given import Given
+from finetune.data.known import row_marks, unseen
 from finetune.data.rows import Rows, file_digest
 from finetune.data.sources import column_names, input_table, is_arrays, open_arrays
 from finetune.data.targets import Target
@@ -63,12 +64,14 @@ def evaluate(
     columns: Sequence[InputColumn],
     target: tuple[str, Sequence[str]],
     fingerprint: str,
+    learned: bytes,
     data: str | Given | None,
 ) -> dict[str, object]:
     """Measure a run on a CSV file that has the target, or on its own test rows; see `Run.evaluate`.
 
     The file is read as the run read its own: the same columns of the same kinds, and none of the checks that are made
-    before something is learned. Columns of groups, sides and weights may be absent.
+    before something is learned. Columns of groups, sides and weights may be absent. Rows that the run learned from, as
+    `learned` packs their marks, are left out of other data.
     """
     config = config.model_copy(update={"task": target[0]} | _changes(config, data))
     table, name = _with_target(config, columns, config.data if data is None or isinstance(data, str) else data)
@@ -79,6 +82,12 @@ def evaluate(
     rows = Rows(table.path, features, truth, table.lines, digest)
     own = rows.fingerprint == fingerprint
     indices, which = _judged(config, table, rows, own)
+    if not own:
+        left = unseen(learned, row_marks(features), indices)
+        indices = np.array(left.indices)
+        if left.note:
+            which = f"{which}; {left.note}"
+            Reporter(0).warn(left.note)
     judged = replace(table, columns=features).without(rows=np.setdiff1d(np.arange(len(rows)), indices))
     outputs = outputs_of(model, checked_values(judged, columns, Reporter(0).warn, own=own), columns)
     values = _as_ours(truth, tuple(target[1]), table.path)[indices]
