@@ -45,6 +45,7 @@ def expected(name, step):
     restarts = np.where(step < 30, half_cosine(PEAK, 0, step / 30), half_cosine(PEAK, 0, (step - 30) / 60))
     return {
         "constant": np.full(TOTAL, PEAK),
+        "auto": np.full(TOTAL, PEAK),
         "plateau": np.full(TOTAL, PEAK),
         "step": PEAK * 0.1 ** (step // 30),
         "exponential": PEAK * 0.1 ** (step / 30),
