@@ -103,8 +103,7 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
     target = kind.target(lesson.data)
     task, sides = TASKS[target.task], {name: np.array(getattr(splits, name), int) for name in SPLITS}
     scale = None if task.activation else Scale.of(target.values[sides["train"]])
-    head = kind.new_head(config, trunk.model.output_shape[1:], target)
-    network = make_network(trunk.model, head, staged=kind.STAGED)
+    network = _new_network(lesson, trunk)
     phases = phases_of(config, tuple(network.stages) if kind.STAGED else (HEAD,))
     weights = example_weights(config, target, sides["train"], lesson.data.examples.weights)
     progress, fresh = None, {HEAD}
@@ -181,6 +180,13 @@ def answer_by_folds(lesson: Lesson, trunk: object, folds: Sequence[Splits]) -> F
     if not kind.TRUNK_IS_FITTED:
         trunk.model.set_weights(pretrained)
     return FoldAnswers(outputs, means, fold_of, rows)
+
+
+def _new_network(lesson: Lesson, trunk: object) -> Network:
+    """Return a trunk with a new head."""
+    target = lesson.kind.target(lesson.data)
+    head = lesson.kind.new_head(lesson.config, trunk.model.output_shape[1:], target)
+    return make_network(trunk.model, head, staged=lesson.kind.STAGED)
 
 
 def _prepare(lesson: Lesson, trunk: object, network: Network, phase: Phase) -> tuple[str, object]:
