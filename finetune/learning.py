@@ -13,9 +13,9 @@ from finetune.data.split import SPLITS, Splits
 from finetune.evaluation.sides import brief_metrics
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, Task
-from finetune.training.fit import fit_phase
+from finetune.training.fit import Material, Rates, fit_phase
 from finetune.training.keeper import Keeper
-from finetune.training.loop import Progress, Row
+from finetune.training.loop import Progress, Row, Watch
 from finetune.training.weights import example_weights
 from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable
 from finetune.transfer.methods import HEAD, Phase, phases_of
@@ -127,23 +127,17 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
             lesson.keeper.watching(model, place) as between,
             lesson.reporter.epochs(_titled(title, phase, phases), phase.epochs) as on_epoch,
         ):
+            watch = Watch(lesson.callbacks, on_epoch, _both(_once(audit.check), between))
+            rates = _rates(config, network, phase)
             progress = fit_phase(
                 model,
-                features.array,
-                target.values,
-                task=task,
-                sides=sides,
-                config=config,
-                phase=phase,
-                rates=_rates(config, network, phase),
-                on_epoch=on_epoch,
-                scale=scale,
-                mixing=kind.mixing(config),
-                weights=weights,
-                callbacks=lesson.callbacks,
+                Material(features.array, target.values, task, sides, scale, weights, kind.mixing(config)),
+                config,
+                phase,
+                rates=rates,
                 before=progress,
-                between=_both(_once(audit.check), between),
                 saved=going_on,
+                watch=watch,
             )
             audit.check()
         progress.rows[:0] = history
@@ -198,7 +192,7 @@ def _prepare(lesson: Lesson, trunk: object, network: Network, phase: Phase) -> t
         return FEATURES, lesson.kind.features(lesson.config, trunk, lesson.data, lesson.reporter)
 
 
-def _rates(config: FinetuneConfig, network: Network, phase: Phase) -> Mapping[str, tuple[list[keras.Variable], float]]:
+def _rates(config: FinetuneConfig, network: Network, phase: Phase) -> Rates:
     """Return the variables of each stage that learns, and what their rate is multiplied by: less the lower they are."""
     above = {stage: number for number, stage in enumerate(reversed(phase.stages))}
     return {

@@ -35,7 +35,8 @@ class CompiledSteps:
             # any number of rows, so that one trace serves all calls: tracing takes as long as many epochs of a head
             signature = tuple(tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in tensors)
             loop = self._loop(getattr(self._model, name))
-            self._compiled[name] = tf.function(loop, input_signature=[signature], jit_compile=False)
+            # called as it was traced: TensorFlow would warn of retracing after a few models of one process
+            self._compiled[name] = tf.function(loop, jit_compile=False).get_concrete_function(signature)
         self._compiled[name](tensors)
 
     def _loop(self, step: Callable) -> Callable:

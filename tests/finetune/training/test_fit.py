@@ -5,7 +5,7 @@ import pytest
 
 from finetune.config import make_config
 from finetune.tasks import TASKS
-from finetune.training.fit import fit_phase
+from finetune.training.fit import Material, fit_phase
 from finetune.transfer.methods import phases_of
 from finetune.transfer.trunk import new_head
 from zoo.errors import ConfigError
@@ -29,7 +29,7 @@ def learn(head, x, y, config):
     """Train a head on the even points, picked by the odd ones."""
     sides = {"train": TRAIN, "validation": VALIDATION}
     (phase,) = phases_of(config, ("head",))
-    return fit_phase(head, x, y, task=TASKS["classification"], sides=sides, config=config, phase=phase).rows
+    return fit_phase(head, Material(x, y, TASKS["classification"], sides), config, phase).rows
 
 
 def train(**settings):

@@ -4,9 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from finetune.training import lessons as reading
 from finetune.training import loop
 from finetune.training.head_fit import SingleSteps
-from finetune.training.loop import Lessons, order_of, train_phase
+from finetune.training.lessons import Lessons, order_of
+from finetune.training.loop import Course, Watch, train_phase
 from finetune.training.mixing import Mixing
 from finetune.training.state import restore, snapshot
 from zoo.errors import RunStateError
@@ -40,7 +42,9 @@ def network(**compiled):
 def train(model, data=None, **options):
     """Train a network for a few epochs."""
     settings = {"batch_size": 16, "epochs": 4, "patience": 99, "seed": 3} | options
-    return train_phase(model, data or lessons(), **settings)
+    given = {name: settings.pop(name) for name in ("begin", "plateau") if name in settings}
+    watch = Watch(**{name: settings.pop(name) for name in ("callbacks", "on_epoch", "between") if name in settings})
+    return train_phase(model, data or lessons(), Course(**settings), watch=watch, **given)
 
 
 class Rows(keras.utils.PyDataset):
@@ -113,7 +117,7 @@ def test_size_of_a_call_changes_nothing(bytes_a_call, monkeypatch):
     data = lessons(y=y, mixing=Mixing(0.3, 0, 5))
     first = network(loss=loss)
     train(first, data)
-    monkeypatch.setattr(loop, "_BYTES_A_CALL", bytes_a_call)
+    monkeypatch.setattr(reading, "_BYTES_A_CALL", bytes_a_call)
     second = network(loss=loss)
     train(second, data)
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):

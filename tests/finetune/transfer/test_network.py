@@ -7,7 +7,7 @@ import pytest
 import zoo
 from finetune.config import make_config
 from finetune.tasks import TASKS
-from finetune.training.fit import fit_phase
+from finetune.training.fit import Material, fit_phase
 from finetune.transfer.freeze import FreezeAudit, count_parameters, reinitialize, set_trainable
 from finetune.transfer.methods import METHODS, phases_of
 from finetune.transfer.network import make_network
@@ -53,7 +53,7 @@ def train(network, phase, cut=None, **settings):
     cut = cut or network.cut_below(phase.stages[0])
     x = network.below(cut).predict(X, verbose=0) if cut != "inputs" else X
     sides = {"train": np.arange(8), "validation": np.arange(8, 12)}
-    return fit_phase(network.above(cut), x, Y, task=TASKS["classification"], sides=sides, config=config, phase=phase)
+    return fit_phase(network.above(cut), Material(x, Y, TASKS["classification"], sides), config, phase)
 
 
 def phase_of(network, method, **settings):
@@ -198,9 +198,7 @@ def test_lower_stages_learn_more_slowly():
         }
         config = make_config({"method": "head", "batch_size": 8, "optimizer": "sgd"})
         sides = {"train": np.arange(8), "validation": np.arange(8, 12)}
-        fit_phase(
-            network.model, X, Y, task=TASKS["classification"], sides=sides, config=config, phase=phase, rates=rates
-        )
+        fit_phase(network.model, Material(X, Y, TASKS["classification"], sides), config, phase, rates=rates)
         name = next(name for name in before if name.startswith(network.stages[stage][0].name) and "kernel" in name)
         moved[decay] = weights(network)[name] - before[name]
     np.testing.assert_allclose(moved[0.1], 0.1 * moved[1.0], rtol=1e-3, atol=1e-6)
