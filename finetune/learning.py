@@ -11,6 +11,7 @@ from finetune.clock import Clock
 from finetune.config import FinetuneConfig
 from finetune.data.split import SPLITS, Splits
 from finetune.evaluation.sides import brief_metrics
+from finetune.memory import give_back_memory
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, Task
 from finetune.training.fit import Material, Rates, fit_phase
@@ -119,6 +120,7 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
         if kind.STAGED:
             lesson.reporter.say(_described(phase, count_parameters(network)))
         cut, features = _prepare(lesson, trunk, network, phase)
+        give_back_memory()
         audit, history = FreezeAudit(network), progress.rows if progress else []
         model = kind.training_model(config, network.above(cut))
         place = {"part": title, "phase": number, "before": _place(progress)}

@@ -1,8 +1,6 @@
 """THE recipe: from a config to a finished run directory, read top to bottom."""
 
 import re
-import resource
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +20,7 @@ from finetune.environment import environment
 from finetune.judging import judge
 from finetune.kinds.choose import open_source
 from finetune.learning import Learned, Lesson, answer_by_folds, learn
+from finetune.memory import peak_rss_bytes
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
 from finetune.resume import keeper_of, new_keeper
@@ -131,7 +130,7 @@ def run_recipe(
         marks = getattr(data, "marks", None)  # windows of a series overlap, and have none
         if marks is not None:
             run_dir.write_learned(pack(marks[[*splits.train, *splits.validation]]))
-        data, marks = kind.lighten(data), None
+        data, source, marks = kind.lighten(data), None, None
         target, folds = kind.target(data), None
         task, lesson = TASKS[target.task], Lesson(kind, config, data, reporter, clock, callbacks, keeper)
         if splits.folds:
@@ -158,7 +157,7 @@ def run_recipe(
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(learned.history)
         run_dir.write_predictions(judged.rows)
-        run_dir.write_json("metrics", judged.metrics | {"seconds": clock.seconds, "peak_rss_bytes": _peak_rss_bytes()})
+        run_dir.write_json("metrics", judged.metrics | {"seconds": clock.seconds, "peak_rss_bytes": peak_rss_bytes()})
         sheet = kind.samples(config, learned.features, splits)
         if sheet:
             run_dir.write_plot(SAMPLES_PLOT, sheet)
@@ -204,9 +203,3 @@ def _describe_model(config: FinetuneConfig, learned: Learned, target: Target) ->
         "trainable_parameters": sum(stage.trainable for stage in stages),
         "stages": [asdict(stage) for stage in stages],
     }
-
-
-def _peak_rss_bytes() -> int:
-    # ru_maxrss is in kilobytes on Linux and in bytes on macOS
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -38,7 +38,7 @@ class Inspection:
 
     Attributes:
         examples: the usable ones; bad files are in `examples.skipped`.
-        digests: SHA-256 of each usable file's bytes, hexadecimal, in the order of `examples.files`.
+        digests: (n, 32) uint8, SHA-256 of each usable file's bytes, in the order of `examples.files`.
         fingerprint: SHA-256 over class names, paths, labels, given splits, digests and the decoder's version; the
             same data gives the same fingerprint wherever it lies.
         warnings: what the user should know.
@@ -47,7 +47,7 @@ class Inspection:
     """
 
     examples: Examples
-    digests: tuple[str, ...]
+    digests: np.ndarray = field(compare=False)
     fingerprint: str
     warnings: tuple[str, ...]
     decoded: bool
@@ -82,10 +82,9 @@ def inspect(
         DataError: over 1 % of the files are bad, a class has no usable file left, or strict finds a bad file or
             duplicates.
     """
-    results = _hash_all(examples, limits, threads, track)
-    readable = [index for index, result in enumerate(results) if isinstance(result, bytes)]
-    candidates, digests = examples.only(readable), [results[index] for index in readable]
-    unreadable = {examples.files[index]: result for index, result in enumerate(results) if isinstance(result, str)}
+    digests, unreadable = _hash_all(examples, limits, threads, track)
+    readable = [index for index, file in enumerate(examples.files) if file not in unreadable]
+    candidates, digests = examples.only(readable), digests[readable]
     damaged, facts, decoded, notes = _verdicts(candidates, digests, limits, threads, track, cache_dir)
     usable = [index for index, file in enumerate(candidates.files) if file not in damaged]
     faults = [Skipped(file, reason) for file, reason in (unreadable | damaged).items()]
@@ -96,20 +95,20 @@ def inspect(
     )
     _check_share(kept)
     _check_classes(examples, kept)
-    hexes = tuple(digests[index].hex() for index in usable)
-    warnings = duplicate_warnings(hexes, kept.labels, kept.given_splits, kept)
+    digests = digests[usable]
+    warnings = duplicate_warnings(digests, kept.labels, kept.given_splits, kept)
     if strict and (warnings or kept.skipped):
         raise DataError("\n".join([*warnings, *_skipped_warning(kept), "strict=true refuses this."]))
-    return Inspection(kept, hexes, _fingerprint(kept, hexes), warnings, decoded, facts)
+    return Inspection(kept, digests, _fingerprint(kept, digests), warnings, decoded, facts)
 
 
 def duplicate_warnings(
-    digests: Sequence[str], labels: Sequence[int], splits: Sequence[str], examples: Examples
+    digests: np.ndarray, labels: Sequence[int], splits: Sequence[str], examples: Examples
 ) -> tuple[str, ...]:
     """Say which files have the same bytes but different labels, or lie on different sides of a split.
 
     Args:
-        digests: of each example's bytes.
+        digests: (n, 32) uint8 of each example's bytes.
         labels: of each example.
         splits: "train", "validation" or "test" for each example; empty while there are none.
         examples: for the names.
@@ -124,11 +123,11 @@ def duplicate_warnings(
     )
 
 
-def _same_bytes(examples: Examples, digests: Sequence[str], places: Sequence[str], fault: str) -> Iterator[str]:
-    first: dict[str, int] = {}
+def _same_bytes(examples: Examples, digests: np.ndarray, places: Sequence[str], fault: str) -> Iterator[str]:
+    first: dict[int, int] = {}
     pairs = []
-    for index, digest in enumerate(digests if places else ()):
-        earlier = first.setdefault(digest, index)
+    for index, number in _repeated(digests) if places else ():
+        earlier = first.setdefault(number, index)
         if places[earlier] != places[index]:
             pairs.append((earlier, index))
     if pairs:
@@ -144,8 +143,16 @@ def _same_bytes(examples: Examples, digests: Sequence[str], places: Sequence[str
         yield f"{count} {fault}: {_listed(lines, len(pairs), '; ')}. Remove one each."
 
 
-def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Track) -> list[bytes | str]:
-    """Return the digest of each file, or the reason why it cannot be read."""
+def _repeated(digests: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the place of each digest that is there more than once, in order, and the same number for the same one."""
+    _, numbers, counts = np.unique(digests.view("V32")[:, 0], return_inverse=True, return_counts=True)
+    for place in np.flatnonzero(counts[numbers] > 1).tolist():
+        yield place, int(numbers[place])
+
+
+def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Track) -> tuple[np.ndarray, dict[str, str]]:
+    """Return the digests of all files, (n, 32) uint8, and why some cannot be read."""
+    digests, unreadable = np.zeros((len(examples), 32), "uint8"), {}
 
     def hashed(file: str) -> bytes | str:
         try:
@@ -154,14 +161,19 @@ def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Trac
             return str(error)
 
     with track("reading", len(examples), "files") as advance:
-        return list(_each(hashed, examples.files, threads, advance))
+        for index, found in enumerate(_each(hashed, examples.files, threads, advance)):
+            if isinstance(found, str):
+                unreadable[examples.files[index]] = found
+            else:
+                digests[index] = np.frombuffer(found, "uint8")
+    return digests, unreadable
 
 
 def _verdicts(
-    examples: Examples, hashes: Sequence[bytes], limits: ImageLimits, threads: int, track: Track, cache_dir: Path | None
+    examples: Examples, digests: np.ndarray, limits: ImageLimits, threads: int, track: Track, cache_dir: Path | None
 ) -> tuple[dict[str, str], np.ndarray, bool, list[str]]:
     """Return why files cannot be decoded, the facts of the others, whether any was decoded, and notes."""
-    path = cache_dir / "checks" / f"{_key(examples, hashes, limits)}.json" if cache_dir else None
+    path = cache_dir / "checks" / f"{_key(examples, digests, limits)}.json" if cache_dir else None
     known = _read_verdicts(path, examples) if path else None
     facts = kept_facts(path.with_suffix(".npy"), len(examples) - len(known)) if known is not None else None
     if facts is not None:
@@ -208,10 +220,10 @@ def _each(
         yield from results
 
 
-def _key(examples: Examples, hashes: Sequence[bytes], limits: ImageLimits) -> str:
+def _key(examples: Examples, digests: np.ndarray, limits: ImageLimits) -> str:
     key = hashlib.sha256(json.dumps([DECODER_VERSION, FACTS_VERSION, PIL.__version__, *astuple(limits)]).encode())
-    for file, digest in zip(examples.files, hashes, strict=True):
-        key.update(os.fsencode(file) + b"\0" + digest)
+    for file, digest in zip(examples.files, digests, strict=True):
+        key.update(os.fsencode(file) + b"\0" + digest.tobytes())
     return key.hexdigest()
 
 
@@ -265,11 +277,11 @@ def _listed(texts: Sequence[str], count: int, separator: str) -> str:
     return separator.join([*texts, f"and {count - len(texts):,} more"] if count > len(texts) else texts)
 
 
-def _fingerprint(examples: Examples, digests: Sequence[str]) -> str:
+def _fingerprint(examples: Examples, digests: np.ndarray) -> str:
     fingerprint = hashlib.sha256(json.dumps([DECODER_VERSION, *examples.class_names]).encode())
     splits = examples.given_splits or [""] * len(examples)
     for file, label, split, digest in zip(examples.files, examples.labels, splits, digests, strict=True):
-        fingerprint.update(os.fsencode(file) + f"\0{label}\0{split}\0{digest}\n".encode())
+        fingerprint.update(os.fsencode(file) + f"\0{label}\0{split}\0{digest.tobytes().hex()}\n".encode())
     if examples.groups:
         fingerprint.update(json.dumps(examples.groups).encode())
     return fingerprint.hexdigest()

@@ -59,9 +59,9 @@ def pack(marks: np.ndarray) -> bytes:
     return np.unique(marks.astype(_MARK)).tobytes()
 
 
-def digest_marks(digests: Iterable[str]) -> np.ndarray:
-    """Return a mark, (n,) uint64, for each hexadecimal SHA-256."""
-    return np.frombuffer(b"".join(bytes.fromhex(digest[:16]) for digest in digests), _MARK)
+def digest_marks(digests: np.ndarray) -> np.ndarray:
+    """Return a mark, (n,) uint64, for each SHA-256 in (n, 32) uint8."""
+    return np.ascontiguousarray(digests[:, : _MARK.itemsize]).view(_MARK)[:, 0]
 
 
 def row_marks(columns: Mapping[str, Column]) -> np.ndarray:
@@ -82,7 +82,8 @@ def row_marks(columns: Mapping[str, Column]) -> np.ndarray:
 
 
 def _text_marks(texts: Iterable[str]) -> np.ndarray:
-    return digest_marks(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts)
+    digests = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[: _MARK.itemsize] for text in texts)
+    return np.frombuffer(b"".join(digests), _MARK)
 
 
 def _spread(numbers: np.ndarray) -> np.ndarray:

@@ -34,7 +34,7 @@ def near_duplicate_findings(
     files: Sequence[str],
     labels: Sequence[object],
     sides: Sequence[str] = (),
-    digests: Sequence[str] = (),
+    digests: np.ndarray | None = None,
 ) -> list[Finding]:
     """Return what is to be said of pictures that look the same; at most one finding each for classes, sides, the rest.
 
@@ -43,12 +43,12 @@ def near_duplicate_findings(
         files: name of each picture.
         labels: what each shows, in printable words or numbers.
         sides: "train", "validation" or "test" for each; empty while there are none.
-        digests: hash of each file's bytes; pairs of equal files are left to the check of equal files.
+        digests: (n, 32) uint8, hash of each file's bytes; pairs of equal files are left to the check of equal files.
     """
     pairs = near_pairs(facts)
     kinds: dict[str, list[tuple[int, int]]] = {"labels": [], "sides": [], "copies": []}
     for first, second in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
-        if len(digests) and digests[first] == digests[second]:
+        if digests is not None and np.array_equal(digests[first], digests[second]):
             continue
         apart = {"labels": labels[first] != labels[second], "sides": len(sides) and sides[first] != sides[second]}
         for kind in [kind for kind, differ in apart.items() if differ] or ["copies"]:

@@ -15,10 +15,11 @@ from finetune.data.checks import Inspection
 from finetune.data.class_checks import class_findings
 from finetune.data.examples import Examples, printable
 from finetune.data.findings import Finding
+from finetune.data.names import PackedNames
 from finetune.data.picture_checks import near_duplicate_findings, picture_findings
 from finetune.data.picture_shapes import shape_findings, suggest_resize
 from finetune.data.split import Splits
-from finetune.data.store import decoded_pictures
+from finetune.data.store import DecodedOnDemand, decoded_pictures
 from finetune.data.targets import Target, picture_target
 from finetune.evaluation.mistakes import Mistake, worst_mistakes
 from finetune.progress import Reporter
@@ -90,7 +91,9 @@ def findings(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> 
 
 def lighten(inspection: Inspection) -> Inspection:
     """Return the data without what only the checks need, which is most of what a file costs in memory."""
-    return replace(inspection, facts=inspection.facts[:0].copy(), digests=())
+    examples = replace(inspection.examples, files=PackedNames(inspection.examples.files))
+    none = {name: getattr(inspection, name)[:0].copy() for name in ("facts", "digests")}
+    return replace(inspection, examples=examples, **none)
 
 
 def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) -> trunks.Trunk:
@@ -202,7 +205,7 @@ def sizes(features: Features, seconds: Mapping[str, float]) -> str:
 def picture_sizes(features: Features, seconds: Mapping[str, float]) -> str:
     """Return in a line how pictures lie ready."""
     count, size = features.array.shape[:2]
-    if not isinstance(features.array, np.ndarray):
+    if isinstance(features.array, DecodedOnDemand):
         return f"{count:,} pictures of {size} x {size} pixels take more than store_gigabytes: decoded in every epoch"
     reused = f", {features.reused_rows:,} of them by an earlier run" if features.reused_rows else ""
     return f"{count:,} pictures of {size} x {size} pixels decoded{reused} ({seconds['features']:.1f} s)"

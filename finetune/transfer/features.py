@@ -22,6 +22,7 @@ from finetune.config import FinetuneConfig
 from finetune.data.checks import Inspection
 from finetune.data.images import DECODER_VERSION
 from finetune.data.load import pictures
+from finetune.data.stored_rows import StoredRows
 from finetune.progress import Reporter
 from finetune.transfer.trunk import Trunk, forward
 from zoo.atomic import write_atomic
@@ -36,12 +37,12 @@ class Features:
     """Features of all examples in their order.
 
     Attributes:
-        array: (num_examples, channels) float32, mapped from disk, read-only.
+        array: (num_examples, channels) float32, read from disk row by row.
         reused_rows: how many rows an earlier run had left.
         path: folder of the cache entry.
     """
 
-    array: np.ndarray
+    array: np.ndarray | StoredRows
     reused_rows: int
     path: Path
 
@@ -86,8 +87,7 @@ def cached_features(
             f"{entry}: features cannot be written ({error.strerror or error}); they need {needed:,} bytes. "
             f"Free space, or choose another place: --set cache_dir=DIR"
         ) from error
-    array = np.memmap(file.path, file.dtype, mode="r", shape=shape)
-    return Features(array, done, entry)
+    return Features(StoredRows(file.path, file.dtype, shape), done, entry)
 
 
 @dataclass(frozen=True)

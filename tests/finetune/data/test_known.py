@@ -12,7 +12,8 @@ from zoo.errors import DataError
 
 def marks_of(*names):
     """Return marks of contents."""
-    return digest_marks(hashlib.sha256(name.encode()).hexdigest() for name in names)
+    digests = b"".join(hashlib.sha256(name.encode()).digest() for name in names)
+    return digest_marks(np.frombuffer(digests, "uint8").reshape(-1, 32))
 
 
 def test_marks_are_eight_bytes_each_without_order():
