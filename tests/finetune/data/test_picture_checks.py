@@ -73,7 +73,7 @@ def near(labels: str, sides: str = "", digests: str = "") -> list[tuple[str, str
         [f"{index}.png" for index in range(len(images))],
         list(labels) + ["x"] * others,
         [words[side] for side in sides] + ["train"] * (others if sides else 0),
-        list(digests) + [f"other {index}" for index in range(others)] if digests else (),
+        np.array([*map(int, digests), *range(100, 100 + others)], "uint8")[:, None] if digests else None,
     )
     return [(finding.check, finding.severity, finding.count) for finding in findings]
 
