@@ -15,6 +15,7 @@ from finetune.memory import give_back_memory
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, Task
 from finetune.training.fit import Material, Rates, fit_phase
+from finetune.training.gradients import phase_faults
 from finetune.training.keeper import Keeper
 from finetune.training.loop import Progress, Row, Watch
 from finetune.training.weights import example_weights
@@ -129,6 +130,7 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
             lesson.keeper.watching(model, place) as between,
             lesson.reporter.epochs(_titled(title, phase, phases), phase.epochs) as on_epoch,
         ):
+            on_epoch = _warned(lesson, on_epoch, going_on.numbers["rows"] if going_on else ())
             watch = Watch(lesson.callbacks, on_epoch, _both(_once(audit.check), between))
             rates = _rates(config, network, phase)
             progress = fit_phase(
@@ -212,6 +214,21 @@ def _before(place: Mapping[str, object]) -> Progress | None:
     """Return what `_place` was made from, as far as a later phase has to know it."""
     found = place["before"]
     return Progress(rows=found["rows"], best_loss=found["best_loss"]) if found else None
+
+
+def _warned(lesson: Lesson, on_epoch: Callable[[Row], None], before: Sequence[Row]) -> Callable[[Row], None]:
+    """Return what is called with each row of a phase: it says once what is wrong with the gradients."""
+    rows, said = [*before], set(phase_faults(before))
+
+    def after_epoch(row: Row) -> None:
+        on_epoch(row)
+        rows.append(row)
+        for kind, fault in phase_faults(rows).items():
+            if kind not in said:
+                lesson.reporter.warn(fault)
+            said.add(kind)
+
+    return after_epoch
 
 
 def _both(first: Callable[[Progress], None], second: Callable[[Progress], None]) -> Callable[[Progress], None]:

@@ -54,6 +54,7 @@ class Reporter:
             def on_epoch(row: Mapping[str, object]) -> None:
                 advance(1)
                 if self.verbose == 2:
-                    self.say(", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
+                    told = {name: value for name, value in row.items() if "gradient_norm" not in name}
+                    self.say(", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in told.items()))
 
             yield on_epoch

@@ -27,6 +27,7 @@ from finetune.resume import keeper_of, new_keeper
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
+from finetune.training.gradients import gradient_faults
 from finetune.transfer.trunk import verify_joined
 from zoo.errors import ConfigError
 from zoo.weights.sources import file_sha256
@@ -157,7 +158,11 @@ def run_recipe(
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(learned.history)
         run_dir.write_predictions(judged.rows)
-        run_dir.write_json("metrics", judged.metrics | {"seconds": clock.seconds, "peak_rss_bytes": peak_rss_bytes()})
+        diagnosis = {"gradients": gradient_faults(learned.history)}
+        run_dir.write_json(
+            "metrics",
+            judged.metrics | {"diagnosis": diagnosis, "seconds": clock.seconds, "peak_rss_bytes": peak_rss_bytes()},
+        )
         sheet = kind.samples(config, learned.features, splits)
         if sheet:
             run_dir.write_plot(SAMPLES_PLOT, sheet)

@@ -109,7 +109,9 @@ class RunDir:
     def write_history(self, history: Sequence[Mapping[str, object]]) -> None:
         """Write history.csv, a row for each epoch over all phases."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+        # phases measure the gradients of different stages; what one did not is blank
+        names = dict.fromkeys(name for row in history for name in row)
+        writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
         self._write("history.csv", text.getvalue())
@@ -209,7 +211,7 @@ class RunDir:
     def read_history(self) -> list[dict[str, object]]:
         """Return the rows of history.csv with numbers as numbers."""
         rows = csv.DictReader(io.StringIO(self._read(self.path / "history.csv").decode()))
-        return [{name: _number(value) for name, value in row.items()} for row in rows]
+        return [{name: _number(value) for name, value in row.items() if value} for row in rows]
 
     def read_plots(self) -> dict[str, bytes]:
         """Return the PNG pictures of the run by name."""

@@ -203,7 +203,7 @@ def _counts(data: dict) -> _Table:
 
 
 def _epochs(history: list[dict]) -> _Table:
-    columns = tuple(dict.fromkeys(key for row in history for key in row if key != "epoch"))
+    columns = tuple(dict.fromkeys(key for row in history for key in row if key != "epoch" and "gradient" not in key))
     rows = [[str(i), *(_cell(row.get(column)) for column in columns)] for i, row in enumerate(history, start=1)]
     return _Table("Every epoch in numbers", ("epoch", *(column.replace("_", " ") for column in columns)), rows)
 

@@ -5,6 +5,7 @@ import shlex
 import numpy as np
 
 from finetune.report import number_plots, plots
+from finetune.report.gradient_plot import gradient_norms
 from finetune.report.page import Report, render
 from finetune.run_dir import RunDir
 
@@ -26,6 +27,8 @@ def write_report(run_dir: RunDir) -> None:
         drawn["confusion"] = plots.confusion(metrics["test"]["confusion_matrix"], data["class_names"])
     if data.get("outputs"):
         drawn |= _number_plots(run_dir.read_predictions(), data)
+    gradients = gradient_norms(history)
+    drawn |= {"gradients": gradients} if gradients else {}
     for name, png in drawn.items():
         run_dir.write_plot(name, png)
     pictures = run_dir.read_plots()

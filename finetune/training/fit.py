@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -17,8 +17,10 @@ from finetune.training.mixing import Mixing
 from finetune.training.optimizers import make_optimizer
 from finetune.training.schedules import Plateau, learning_rate_schedule
 from finetune.training.state import State, restore
-from finetune.transfer.methods import Phase
+from finetune.transfer.methods import HEAD, Phase
 
+# More of them would be no table that one can read.
+_MEASURED_LAYERS = 12
 # Variables of each stage, and what their learning rate is multiplied by.
 Rates = Mapping[str, tuple[Sequence[keras.Variable], float]]
 
@@ -123,5 +125,20 @@ def compile_for(
 
 def _groups(model: keras.Model, rates: Rates | None) -> list[Group]:
     if rates is None:
-        return [Group("head", tuple(model.trainable_variables))]
-    return [Group(stage, tuple(variables), multiplier) for stage, (variables, multiplier) in rates.items() if variables]
+        rates = {HEAD: (model.trainable_variables, 1.0)}
+    groups = [
+        Group(stage, tuple(variables), multiplier) for stage, (variables, multiplier) in rates.items() if variables
+    ]
+    return [replace(groups[0], parts=_layers(model))] if len(groups) == 1 else groups
+
+
+def _layers(model: keras.Model) -> tuple[tuple[str, tuple[keras.Variable, ...]], ...]:
+    """Return the layers that learn, by which gradients are measured where there are no stages; many of them by name."""
+    names = {layer.name: tuple(layer.trainable_variables) for layer in model.layers if layer.trainable_variables}
+    if len(names) <= _MEASURED_LAYERS:
+        return tuple(names.items())
+    found: dict[str, tuple[keras.Variable, ...]] = {}
+    for name, variables in names.items():
+        stage = name.partition("_")[0]  # as the zoo names layers
+        found[stage] = (*found.get(stage, ()), *variables)
+    return tuple(found.items())

@@ -14,11 +14,18 @@ class Group:
         name: as `read_norms` calls it.
         variables: of the model.
         multiplier: of the learning rate.
+        parts: names of what is measured apart in it, and the variables of each; none for the group as a whole.
     """
 
     name: str
     variables: tuple[keras.Variable, ...]
     multiplier: float = 1.0
+    parts: tuple[tuple[str, tuple[keras.Variable, ...]], ...] = ()
+
+    @property
+    def measured(self) -> tuple[tuple[str, tuple[keras.Variable, ...]], ...]:
+        """The parts, or the whole group as one."""
+        return self.parts or ((self.name, self.variables),)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,11 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         self._clipping, self._accumulation_steps, self._ema = clipping, accumulation_steps, ema
         self._factor = self.add_variable((), "ones", name="factor")
         self._batches = self.add_variable((), dtype="int", name="batches")
-        shape = (len(groups),)
+        parts = [part for group in groups for part in group.measured]
+        # frozen records, for an optimizer keeps whatever is set on it
+        self._part_names = tuple(name for name, _ in parts)
+        self._part_of = {id(variable): index for index, (_, own) in enumerate(parts) for variable in own}
+        shape = (len(parts),)
         self._last, self._max, self._sum = (self.add_variable(shape, name=name) for name in ("last", "max", "sum"))
         self._non_finite = self.add_variable(shape, dtype="int", name="non_finite")
         self._counted = self.add_variable((), dtype="int", name="counted")
@@ -172,10 +183,10 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         _only_if(full, update, [*variables, *self.variables])
 
     def _update(self, gradients: list, variables: list) -> None:
-        squares = [keras.ops.zeros(()) for _ in self._groups]
+        squares = [keras.ops.zeros(()) for _ in self._part_names]
         for gradient, variable in zip(gradients, variables, strict=True):
             if gradient is not None:
-                squares[self._group_of[id(variable)]] += _square(gradient)
+                squares[self._part_of[id(variable)]] += _square(gradient)
         squares = keras.ops.stack(squares)
         self._note(keras.ops.sqrt(squares))
         if self._clipping:
@@ -216,7 +227,7 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
                 average.assign(value)
 
     def read_norms(self) -> dict[str, dict[str, float]]:
-        """Return for each group the L2 norms of its gradients since `reset_norms`, before clipping.
+        """Return for each part of the groups the L2 norms of its gradients since `reset_norms`, before clipping.
 
         Returns:
             Name to last, max and sum (of the finite ones), non_finite and updates (how many there were).
@@ -225,8 +236,8 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         arrays = {name: keras.ops.convert_to_numpy(variable).tolist() for name, variable in columns.items()}
         counted = {"updates": int(self._counted)}
         return {
-            group.name: {name: array[index] for name, array in arrays.items()} | counted
-            for index, group in enumerate(self._groups)
+            part: {name: array[index] for name, array in arrays.items()} | counted
+            for index, part in enumerate(self._part_names)
         }
 
     def reset_norms(self) -> None:

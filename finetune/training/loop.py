@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from finetune.training.gradients import take_norms
 from finetune.training.head_fit import measured, steps_for
 from finetune.training.lessons import Lessons, calls, order_of
 from finetune.training.schedules import Plateau
@@ -107,7 +108,7 @@ def train_phase(
 
     Returns:
         The progress at the end; its rows have epoch from 1, phase, loss and metric, both with val_ before them,
-        learning_rate, and seconds.
+        learning_rate, seconds, and norms of the gradients.
 
     Raises:
         ConfigError: the loss became NaN or infinite.
@@ -125,6 +126,7 @@ def train_phase(
         _learn(model, steps, lessons, progress, course, told=told, watch=watch)
         with _averages(model):
             row = {"epoch": epoch + 1, "phase": course.phase, **_judge(model, judging, lessons, progress, course.unit)}
+            row |= take_norms(model.optimizer)
             _remember(model, progress, row)
         if plateau:
             model.optimizer.scale_learning_rate(plateau.after_epoch(row["val_loss"]))

@@ -64,6 +64,7 @@ def test_history_has_a_row_for_each_epoch():
     _, rows = train(epochs=2)
     assert [row["epoch"] for row in rows] == [1, 2]
     names = ["epoch", "phase", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate", "seconds"]
+    names += ["gradient_norm_logits", "largest_gradient_norm"]
     assert sorted(rows[0]) == sorted(names) and rows[0]["learning_rate"] == pytest.approx(0.05)
 
 
