@@ -28,6 +28,13 @@ class FinetuneConfig(TrainingSettings, DataSettings):
     checkpoint_seconds: float = Field(60.0, ge=0, allow_inf_nan=False)
     cache_dir: str = DEFAULT_CACHE_DIR
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_custom(cls, values: dict[str, object]) -> dict[str, object]:
+        return (
+            values | {"method": "custom"} if values.get("phases") and values.get("method") in (None, "auto") else values
+        )
+
     @model_validator(mode="after")
     def _fits_together(self) -> "FinetuneConfig":
         clips = [name for name in ("clip_value", "clip_norm", "global_clip_norm") if getattr(self, name) is not None]
@@ -37,8 +44,12 @@ class FinetuneConfig(TrainingSettings, DataSettings):
             ),
             f"only one of {', '.join(clips)} can be set; global_clip_norm is the usual one": len(clips) > 1,
             f"decay_factor must be under 1 with schedule=plateau; received {self.decay_factor:g}": (
-                self.schedule == "plateau" and self.decay_factor >= 1
+                "plateau" in (self.schedule, *(phase.schedule for phase in self.phases)) and self.decay_factor >= 1
             ),
+            f"phases are those of method custom; received method={self.method}": (
+                bool(self.phases) and self.method != "custom"
+            ),
+            "method custom needs phases: a list in the config file": self.method == "custom" and not self.phases,
         }
         if any(faults.values()):
             raise ValueError("\n".join(fault for fault, found in faults.items() if found))
@@ -94,10 +105,15 @@ def _read(name: str, value: object) -> object:
 def _fault(item: dict, places: Mapping[str, str]) -> str:
     if not item["loc"]:
         return item["msg"].removeprefix("Value error, ")
-    name = str(item["loc"][0])
+    name, *parts = map(str, item["loc"])
+    place = name
+    if name == "phases":  # deeper parts are what a union tried, and no place that a user knows
+        place += "".join(f" {int(part) + 1}" if part.isdecimal() else f": {part}" for part in parts[:2])
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if item["type"] == "extra_forbidden":
+        message = "is no setting there"
     hint = nearest(str(item["input"]), _choices(name)) if item["type"] == "literal_error" else ""
-    return f"{_at(name, places)}{name} {message}; received {brief(item['input'])}.{hint}"
+    return f"{_at(name, places)}{place} {message}; received {brief(item['input'])}.{hint}"
 
 
 def _choices(name: str) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ import yaml
 from zoo.errors import ConfigError
 
 MAX_BYTES = 1_000_000
+# Settings that are lists of records.
+NESTED = ("phases",)
 
 
 def read_config_file(path: str | Path) -> tuple[dict[str, object], dict[str, str]]:
@@ -42,7 +44,7 @@ def read_config_file(path: str | Path) -> tuple[dict[str, object], dict[str, str
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
     values, places = readers[path.suffix.lower()](path.name, text)
     for name, value in values.items():
-        parts = value if isinstance(value, list) else [value]
+        parts = [] if name in NESTED else value if isinstance(value, list) else [value]
         if any(isinstance(part, Mapping | list) for part in parts):
             raise ConfigError(
                 f"{places.get(name, path.name)}: {name} must be a value or a list of values; received {value!r:.80}"
@@ -66,6 +68,9 @@ def _read_yaml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]
     places: dict[str, str] = {}
     for key, value in document.value:
         line = f"{file} line {key.start_mark.line + 1}"
+        if key.value in NESTED and key.value not in values and isinstance(value, yaml.SequenceNode):
+            values[key.value], places[key.value] = _nested_yaml(file, value), line
+            continue
         parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
         if not all(isinstance(part, yaml.ScalarNode) for part in (key, *parts)):
             raise ConfigError(
@@ -76,6 +81,21 @@ def _read_yaml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]
         values[key.value] = [part.value for part in parts] if isinstance(value, yaml.SequenceNode) else value.value
         places[key.value] = line
     return values, places
+
+
+def _nested_yaml(file: str, node: yaml.Node) -> object:
+    """Return lists, names and values of a setting that has all of them, each value as text."""
+    if isinstance(node, yaml.ScalarNode):
+        return node.value
+    if isinstance(node, yaml.SequenceNode):
+        return [_nested_yaml(file, part) for part in node.value]
+    found: dict[str, object] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.value in found:
+            fault = "is set a second time" if isinstance(key, yaml.ScalarNode) else "is no name"
+            raise ConfigError(f"{file} line {key.start_mark.line + 1}: {str(key.value)[:80]} {fault}")
+        found[key.value] = _nested_yaml(file, value)
+    return found
 
 
 def _refuse_yaml_beyond_values(file: str, text: str) -> None:

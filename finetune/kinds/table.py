@@ -88,7 +88,7 @@ def settle_network(config: FinetuneConfig, known: Sequence[str], chosen: str, wh
             f"model {config.model!r} does not go with this data; accepted: {', '.join(known)}."
             f"{nearest(config.model, known)}"
         )
-    if config.method not in ("auto", "scratch"):
+    if config.method not in ("auto", "scratch", "custom"):
         raise ConfigError(f"method {config.method!r} needs a pretrained network; for this data there is scratch")
     return [
         *([Decision("model", chosen, why)] if config.model == "auto" else []),

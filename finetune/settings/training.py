@@ -4,15 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from finetune.settings.record import Names, Settings, listed
+from finetune.settings.phase import PhaseSettings, Schedules
+from finetune.settings.record import Names, Settings, listed, parsed
 
 Optimizers = Literal[
     *("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "adafactor"),
     *("lion", "lamb", "ftrl", "muon"),
-]
-Schedules = Literal[
-    *("auto", "constant", "step", "exponential", "inverse_time", "polynomial", "cosine", "cosine_restarts"),
-    *("one_cycle", "plateau"),
 ]
 
 
@@ -26,7 +23,9 @@ class TrainingSettings(Settings):
         l2: penalty on the weights of hidden layers.
         method: of pretrained networks: "head" (the trunk is frozen, the head learns), "two_phase" (then the upper
             stages too), "gradual" (one stage more at a time), "full" (all of it), "reinit" (upper stages begin from
-            random weights); or "scratch" (all begins from them), or "auto".
+            random weights); "scratch" (all begins from them); "custom" (as `phases` say); or "auto".
+        phases: of method custom, in a config file: a list of phases, each with `stages` that learn beside the head (how
+            many of the last, all, or names), and where wanted name, reinit, epochs, patience, learning_rate, schedule.
         unfreeze: stages before the head that two_phase, gradual and reinit let learn; None decides.
         reinit: of these, how many begin from random weights in method reinit; None for 1.
         freeze: layers that never learn, by name or by patterns of whole names.
@@ -73,7 +72,8 @@ class TrainingSettings(Settings):
     model: str = "auto"
     units: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None, BeforeValidator(listed)] = None
     l2: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
-    method: Literal["auto", "head", "two_phase", "gradual", "full", "reinit", "scratch"] = "auto"
+    method: Literal["auto", "head", "two_phase", "gradual", "full", "reinit", "scratch", "custom"] = "auto"
+    phases: Annotated[tuple[PhaseSettings, ...], BeforeValidator(parsed)] = ()
     unfreeze: Annotated[int | None, Field(ge=0, le=100)] = None
     reinit: Annotated[int | None, Field(ge=1, le=100)] = None
     freeze: Names = ()

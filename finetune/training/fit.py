@@ -79,6 +79,7 @@ def fit_phase(
     Raises:
         ConfigError: the loss became NaN or infinite, or does not go with the task.
     """
+    config = config.model_copy(update={"schedule": phase.schedule or config.schedule})
     lessons = compile_for(model, material, config, phase, rates)
 
     def begin() -> Progress:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from finetune.config import FinetuneConfig
-from zoo.errors import ConfigError
+from finetune.settings.phase import PhaseSettings
+from zoo.errors import ConfigError, nearest
 
 HEAD = "head"
 # As many stages as there are.
@@ -54,6 +55,7 @@ class Phase:
         patience: epochs without a lower validation loss before it ends.
         learning_rate: of the head; lower stages have that times `layer_decay` for each stage between.
         reinit: stages that begin from random weights.
+        schedule: of the learning rate; None for the config's.
     """
 
     name: str
@@ -62,19 +64,22 @@ class Phase:
     patience: int
     learning_rate: float
     reinit: tuple[str, ...] = ()
+    schedule: str | None = None
 
 
 def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...]:
     """Return the phases of a resolved config's method.
 
     Args:
-        config: method, unfreeze, reinit, epochs, fine_tune_epochs, fine_tune_factor, patience, learning_rate.
+        config: method or phases, unfreeze, reinit, epochs, fine_tune_epochs, fine_tune_factor, patience, learning_rate.
         stages: of the network from the inputs on; the last is the head.
 
     Raises:
         ConfigError: more stages are to learn or to be drawn anew than there are.
     """
     below = [stage for stage in stages if stage != HEAD]
+    if config.phases:
+        return tuple(_custom(config, settings, below, number) for number, settings in enumerate(config.phases, start=1))
     wanted = config.unfreeze
     if wanted is None:
         wanted = max(_USUAL_UNFREEZE.get(config.method, 0), config.reinit or 0)
@@ -107,3 +112,36 @@ def _phase(config: FinetuneConfig, step: Step, below: Sequence[str], number: int
         learning_rate=config.learning_rate * (config.fine_tune_factor if step.fine else 1),
         reinit=tuple(below[len(below) - again :]) if again else (),
     )
+
+
+def _custom(config: FinetuneConfig, settings: PhaseSettings, below: Sequence[str], number: int) -> Phase:
+    """Return a phase that the user put together."""
+    place = f"phase {number}" if settings.name is None else f"phase {settings.name}"
+    learning = _chosen(settings.stages, below, f"{place}: stages")
+    again = _chosen(settings.reinit, below, f"{place}: reinit")
+    still = [stage for stage in again if stage not in learning]
+    if still:
+        raise ConfigError(f"{place}: {', '.join(still)} begin from random weights, and so have to be among its stages")
+    return Phase(
+        name=settings.name or f"phase {number}",
+        stages=(*learning, HEAD),
+        epochs=settings.epochs or config.epochs,
+        patience=settings.patience or config.patience,
+        learning_rate=settings.learning_rate or config.learning_rate,
+        reinit=again,
+        schedule=None if settings.schedule == "auto" else settings.schedule,
+    )
+
+
+def _chosen(wanted: int | str | tuple[str, ...], below: Sequence[str], place: str) -> tuple[str, ...]:
+    """Return stages by how many of the last ones, by "all", or by their names, from the lowest."""
+    if wanted == "all":
+        return tuple(below)
+    if isinstance(wanted, int):
+        if wanted > len(below):
+            raise ConfigError(f"{place} is {wanted}: there are {len(below)} before the head ({', '.join(below)})")
+        return tuple(below[len(below) - wanted :])
+    for name in wanted:
+        if name not in below:
+            raise ConfigError(f"{place}: there is no {name!r}; accepted: {', '.join(below)}.{nearest(name, below)}")
+    return tuple(stage for stage in below if stage in wanted)

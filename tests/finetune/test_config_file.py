@@ -128,3 +128,26 @@ def test_list_for_a_single_value_names_the_field(tmp_path):
     values, places = read_config_file(tmp_path / "a.json")
     with pytest.raises(ConfigError, match="epochs"):
         make_config(values, places=places)
+
+
+@pytest.mark.parametrize("file", ["a.yaml", "a.json", "a.toml"])
+def test_phases_are_a_list_of_records(tmp_path, file):
+    """The one setting that is nested reads the same from every format, and comes back from what a run writes down."""
+    text = {
+        "a.yaml": "phases:\n  - epochs: 3\n  - {stages: [top, stage7], learning_rate: 1e-4}\n",
+        "a.json": '{"phases": [{"epochs": 3}, {"stages": ["top", "stage7"], "learning_rate": 1e-4}]}',
+        "a.toml": "[[phases]]\nepochs = 3\n[[phases]]\nstages = ['top', 'stage7']\nlearning_rate = 1e-4\n",
+    }
+    (tmp_path / file).write_text(text[file])
+    config = make_config(read_config_file(tmp_path / file)[0])
+    first, second = config.phases
+    assert (first.epochs, second.stages, second.learning_rate) == (3, ("top", "stage7"), 1e-4)
+    (tmp_path / "b.json").write_text(config.model_dump_json())
+    assert make_config(read_config_file(tmp_path / "b.json")[0]) == config
+
+
+def test_name_twice_in_a_phase_is_refused(tmp_path):
+    """YAML would silently take the last."""
+    (tmp_path / "a.yaml").write_text("phases:\n  - epochs: 3\n    epochs: 4\n")
+    with pytest.raises(ConfigError, match="a.yaml line 3: epochs is set a second time"):
+        read_config_file(tmp_path / "a.yaml")

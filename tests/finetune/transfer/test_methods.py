@@ -21,6 +21,41 @@ def test_head_alone_learns():
     assert (phase.stages, phase.epochs, phase.learning_rate) == (("head",), 30, 0.01)
 
 
+def test_phases_of_ones_own():
+    """Each says which stages learn and begin anew, by number, names or all; what it leaves out is the run's."""
+    own = [{"epochs": 3}, {"name": "mine", "stages": "stage3, stage1", "reinit": ["stage3"], "learning_rate": "1e-4"}]
+    first, second, third = phases("auto", phases=[*own, {"stages": "all", "reinit": 1, "schedule": "cosine"}])
+    assert (first.name, first.stages, first.epochs, first.learning_rate) == ("phase 1", ("head",), 3, 0.01)
+    assert (second.name, second.stages, second.reinit) == ("mine", ("stage1", "stage3", "head"), ("stage3",))
+    assert (second.learning_rate, second.epochs, second.schedule) == (1e-4, 30, None)
+    assert (third.stages, third.reinit, third.schedule) == (STAGES, ("stage3",), "cosine")
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ({"stages": 5}, r"phase 1: stages is 5: there are 4 before the head \(stem, stage1, stage2, stage3\)"),
+        ({"name": "x", "stages": "stage4"}, "phase x: stages: there is no 'stage4'; accepted: stem, .*Nearest: stage3"),
+        ({"stages": 1, "reinit": 2}, "phase 1: stage2 begin from random weights, and so have to be among its stages"),
+        ({"epoch": 3}, "phases 1: epoch is no setting there"),
+        ({"epochs": 0}, "phases 1: epochs should be greater than or equal to 1"),
+    ],
+)
+def test_impossible_phases_are_refused(phase, message):
+    """The phase is named, and what there is instead."""
+    with pytest.raises(ConfigError, match=message):
+        phases("auto", phases=[phase])
+
+
+def test_phases_and_a_method_are_too_much():
+    """A list of phases is a method of its own, which needs one."""
+    with pytest.raises(ConfigError, match="phases are those of method custom; received method=head"):
+        phases("head", phases=[{}])
+    assert make_config({"phases": [{}]}).method == "custom"
+    with pytest.raises(ConfigError, match="method custom needs phases"):
+        phases("custom")
+
+
 def test_second_phase_is_finer():
     """Two phases: the head, then two stages more at a tenth of the rate."""
     first, second = phases("two_phase")
