@@ -1,5 +1,6 @@
 """What a run decides for the user, and why, in words that are printed and kept."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from finetune.config import FinetuneConfig
@@ -94,6 +95,6 @@ def _described(row: Weights) -> str:
     return f"{known}; licence {row.licence}"
 
 
-def as_json(decisions: list[Decision]) -> list[dict[str, object]]:
+def as_json(decisions: Sequence[Decision]) -> list[dict[str, object]]:
     """Return decisions as JSON values."""
     return [asdict(decision) for decision in decisions]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from finetune.config import FinetuneConfig
 from finetune.data.findings import Finding
-from finetune.kinds.choose import open_source
+from finetune.preparing import check_and_deal, open_data
 from finetune.progress import Reporter
 from zoo.errors import ConfigError, DataError
 
@@ -50,14 +50,8 @@ def diagnose(config: FinetuneConfig, reporter: Reporter) -> Diagnosis:
     if config.data is None:
         raise ConfigError("DATA is missing: finetune doctor FOLDER, or a CSV file")
     try:
-        kind, source, decisions = open_source(config)
-        config = config.model_copy(update={decision.what: decision.value for decision in decisions})
-        config, _ = kind.resolve(config, source)
-        data = kind.check(config, source, reporter)
-        config, _ = kind.settle(config, data)
-        splits = kind.deal(config, data)
-        findings = kind.findings(config, data, splits)
-        described = kind.describe_data(data, splits, findings)
+        prepared = check_and_deal(open_data(config), reporter)
+        findings, described = prepared.findings, prepared.described
     # what a run could not begin with is what the doctor is asked for
     except DataError as error:
         findings = [Finding("unusable", "error", str(error))]

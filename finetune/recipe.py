@@ -18,9 +18,9 @@ from finetune.data.known import pack
 from finetune.data.targets import Target
 from finetune.environment import environment
 from finetune.judging import judge
-from finetune.kinds.choose import open_source
 from finetune.learning import Learned, Lesson, answer_by_folds, learn
 from finetune.memory import peak_rss_bytes
+from finetune.preparing import check_and_deal, open_data
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
 from finetune.resume import keeper_of, new_keeper
@@ -94,12 +94,10 @@ def run_recipe(
     if config.data is None:
         raise ConfigError("data is missing: name a folder of class folders, or a CSV file")
     with clock("read"):
-        kind, source, decisions = open_source(config, given)
-    config = config.model_copy(update={decision.what: decision.value for decision in decisions})
-    config, settled = kind.resolve(config, source)
-    decisions = [*decisions, *settled]
-    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), _stem(source.root))
-    if path.absolute().is_relative_to(source.root):
+        opened = open_data(config, given)
+    kind, root = opened.kind, opened.source.root
+    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), _stem(root))
+    if path.absolute().is_relative_to(root):
         raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
 
     if resume and not config.run_dir:
@@ -111,15 +109,12 @@ def run_recipe(
             return Run(run_dir.path)
         # Data: everything is checked, then dealt to three sides.
         with clock("check"):
-            data = kind.check(config, source, reporter)
-            config, settled = kind.settle(config, data)
-            splits = kind.deal(config, data)
-            findings = kind.findings(config, data, splits)
-            refuse_errors(findings, strict=config.strict)
-        decisions += settled
-        described_data = kind.describe_data(data, splits, findings)
+            prepared = check_and_deal(opened, reporter)
+            refuse_errors(prepared.findings, strict=config.strict)
+        data, splits = prepared.data, prepared.splits
+        described_data, decisions = prepared.described, prepared.decisions
         _say_plan(reporter, kind.NOUN, described_data, decisions)
-        config = config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
+        config = prepared.config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
 
         # Network: a trunk that is pretrained or fitted, and a new head; phase after phase learns.
         keeper = keeper_of(run_dir, config, described_data) if resume else new_keeper(run_dir, config)
@@ -131,7 +126,8 @@ def run_recipe(
         marks = getattr(data, "marks", None)  # windows of a series overlap, and have none
         if marks is not None:
             run_dir.write_learned(pack(marks[[*splits.train, *splits.validation]]))
-        data, source, marks = kind.lighten(data), None, None
+        # nothing else may hold what only the checks need
+        data, opened, prepared, marks = kind.lighten(data), None, None, None
         target, folds = kind.target(data), None
         task, lesson = TASKS[target.task], Lesson(kind, config, data, reporter, clock, callbacks, keeper)
         if splits.folds:

@@ -18,7 +18,7 @@ def deal(config: FinetuneConfig, examples: Dealable) -> Splits:
         DataError: a class has too few examples or groups.
         ConfigError: folds of data that say their own sides.
     """
-    shares = {"validation_fraction": config.validation_fraction, "seed": config.seed}
+    shares = {"validation_fraction": config.validation_fraction, "seed": _seed(config)}
     if config.folds is None:
         return split(examples, test_fraction=config.test_fraction, **shares)
     if examples.given_splits:
@@ -40,6 +40,10 @@ def deal(config: FinetuneConfig, examples: Dealable) -> Splits:
     return Splits(final.train, final.validation, (), folds=tuple(dealt))
 
 
+def _seed(config: FinetuneConfig) -> int:
+    return config.seed if config.split_seed is None else config.split_seed
+
+
 def _learners(config: FinetuneConfig, examples: Dealable) -> list[np.ndarray]:
     """Return for each fold the examples that are not tested in it."""
     strata, groups = np.asarray(examples.strata), examples.groups
@@ -58,7 +62,7 @@ def _learners(config: FinetuneConfig, examples: Dealable) -> list[np.ndarray]:
         )
     classes = len(names) > 1
     kinds = {True: (StratifiedKFold, StratifiedGroupKFold), False: (KFold, GroupKFold)}
-    dealer = kinds[classes][bool(groups)](config.folds, shuffle=True, random_state=config.seed)
+    dealer = kinds[classes][bool(groups)](config.folds, shuffle=True, random_state=_seed(config))
     return [learners for learners, _ in dealer.split(strata, strata, list(groups) or None)]
 
 

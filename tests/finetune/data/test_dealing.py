@@ -47,6 +47,14 @@ def test_kept_model_learns_from_all():
     assert splits.test == () and splits.sizes() == {"train": 68, "validation": 12}
 
 
+@pytest.mark.parametrize("folds", [None, 4])
+def test_split_seed_alone_deals(folds):
+    """With `split_seed` another seed leaves every side as it is; without, it deals anew."""
+    source = examples(40, 21)
+    dealt = [folded(source, folds, split_seed=7, seed=seed) for seed in (0, 1)]
+    assert dealt[0] == dealt[1] == folded(source, folds, seed=7) != folded(source, folds, seed=1)
+
+
 def test_sides_name_the_fold():
     """Leaks are looked for between folds."""
     splits = folded(examples(10, 10), folds=2)
