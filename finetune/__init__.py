@@ -7,6 +7,8 @@ import importlib
 
 _HOMES = {
     "fit": "finetune.recipe",
+    "find_learning_rate": "finetune.lr_find",
+    "RateTest": "finetune.lr_find",
     "Run": "finetune.run",
     "Prediction": "finetune.answers",
     "FinetuneConfig": "finetune.config",

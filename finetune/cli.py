@@ -2,15 +2,16 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
+from finetune.cli_lr_find import lr_find
 from finetune.cli_models import models
-from finetune.cli_parts import JSON, json_list, load, print_result
-from zoo.errors import ConfigError, DataError, GraftError, RunStateError
+from finetune.cli_parts import JSON, VERBOSE, config_of, json_list, load, of_a_run, parse_settings, print_result
+from zoo.errors import DataError, GraftError, RunStateError
 
 # Click leaves a paragraph as it is behind the character \b, which a raw docstring would not hold.
 _HELP = """Graft a new head on a pretrained model, train it on your data, and learn how good it is.
@@ -29,27 +30,14 @@ def cli() -> None:
 
 
 _RUN = click.argument("run", type=click.Path(path_type=Path))
-_VERBOSE = click.option(
-    "--verbose", type=click.IntRange(0, 2), default=1, show_default=True, help="0 silent, 1 bars, 2 a line each epoch."
-)
 
 
 @cli.command(short_help="Fine-tune a model on a folder of pictures.")
-@click.argument("data", required=False)
-@click.option("--model", help="Name from `finetune models`, a run directory or a .keras file.  [default: auto]")
-@click.option("--weights", help="imagenet, a tag, or a file: .pth, .safetensors, .keras, .h5.  [default: imagenet]")
-@click.option("--method", help="auto, head, two_phase, gradual, full, reinit or scratch.  [default: auto]")
-@click.option("--epochs", help="Most passes over the training pictures.  [default: 60]")
-@click.option("--seed", help="Of the split, the head and the order.  [default: 0]")
+@of_a_run
 @click.option("--run-dir", help="Directory to write.  [default: the next free runs/DATA-N]")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML, JSON or TOML file of settings.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of README's table; may be repeated."
-)
-@click.option("--strict", flag_value="true", default=None, help="Take warnings about the data for errors.")
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there, where it was stopped.")
-@_VERBOSE
+@VERBOSE
 @JSON
 def fit(
     data: str | None,
@@ -66,18 +54,7 @@ def fit(
     DATA may also hold train, validation and test folders with class folders in them. Everything that is not said is
     decided by the run, which prints what it chose and why. A flag wins over --set, and --set over --config.
     """
-    settings_of = load("finetune.config")
-    values, places = load("finetune.config_file").read_config_file(config_file) if config_file else ({}, {})
-    given = _parse_settings(settings) | {
-        name: value for name, value in ({"data": data} | flags).items() if value is not None
-    }
-    config = settings_of.make_config(
-        values | given, places={name: at for name, at in places.items() if name not in given}
-    )
-    for name in sorted(values.keys() & given.keys()):
-        click.echo(f"{name} = {given[name]} (the command line wins over {config_file})", err=True)
-    if config.data is None:
-        raise ConfigError("DATA is missing: finetune fit FOLDER, or a line `data: FOLDER` in the config")
+    config = config_of(data, config_file, settings, flags, command="fit")
     _run(config, verbose, as_json, overwrite=overwrite, resume=resume)
 
 
@@ -90,7 +67,7 @@ def _run(config: object, verbose: int, as_json: bool, **how: bool) -> None:
 
 @cli.command(short_help="Go on with a run that was stopped.")
 @_RUN
-@_VERBOSE
+@VERBOSE
 @JSON
 def resume(run: Path, verbose: int, as_json: bool) -> None:
     """Go on with RUN where it was stopped, by Ctrl-C, a crash or a power cut, with the settings that it began with.
@@ -112,14 +89,14 @@ def resume(run: Path, verbose: int, as_json: bool) -> None:
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any setting of README's table; may be repeated."
 )
 @click.option("--strict", is_flag=True, help="Take warnings for errors.")
-@_VERBOSE
+@VERBOSE
 @JSON
 def doctor(data: str, model: str | None, settings: tuple[str, ...], strict: bool, verbose: int, as_json: bool) -> None:
     """Check DATA as `finetune fit` would, and list all that is wrong or odd.
 
     Nothing is trained, and nothing is written but the cache. The exit code is 3 where training would be wrong.
     """
-    values = _parse_settings(settings) | {"data": data}
+    values = parse_settings(settings) | {"data": data}
     values |= {"model": model} if model else {}
     values |= {"strict": "true"} if strict else {}
     config = load("finetune.config").make_config(values)
@@ -133,7 +110,7 @@ def doctor(data: str, model: str | None, settings: tuple[str, ...], strict: bool
 @cli.command(short_help="Say what pictures show.")
 @_RUN
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@_VERBOSE
+@VERBOSE
 @JSON
 def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> None:
     """Say what each picture PATH shows, by the model of RUN.
@@ -161,7 +138,7 @@ def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> N
 @cli.command(short_help="Measure a model on a folder of pictures.")
 @_RUN
 @click.argument("data", required=False)
-@_VERBOSE
+@VERBOSE
 @JSON
 def evaluate(run: Path, data: str | None, verbose: int, as_json: bool) -> None:
     """Measure the model of RUN on DATA, a folder of class folders; without DATA on its own test pictures."""
@@ -177,6 +154,7 @@ def report(run: Path) -> None:
 
 
 cli.add_command(models)
+cli.add_command(lr_find)
 
 
 def _print_answer(prediction: object) -> None:
@@ -185,18 +163,6 @@ def _print_answer(prediction: object) -> None:
         click.echo(f"{place}: {prediction.error}", err=True)
     else:
         click.echo(prediction.as_text())
-
-
-def _parse_settings(settings: Iterable[str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"--set takes NAME=VALUE; received {setting!r}")
-        if name in values:
-            raise ConfigError(f"--set {name} is given twice: {values[name]!r} and {value!r}")
-        values[name] = value
-    return values
 
 
 def run_command(command: Callable, arguments: list[str] | None = None) -> int:

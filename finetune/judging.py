@@ -9,7 +9,7 @@ import numpy as np
 from finetune.data.split import SPLITS, Splits
 from finetune.evaluation.predicted import predicted_rows
 from finetune.evaluation.sides import evaluate_sides
-from finetune.learning import FoldAnswers
+from finetune.folds import FoldAnswers
 
 # Scores of which folds give mean and standard deviation.
 _OVER_FOLDS = ("accuracy", "exact_match", "loss", "mae", "rmse", "r2")

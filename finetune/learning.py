@@ -1,4 +1,4 @@
-"""What learns: phase after phase on a network, once for the model that is kept, and once for each fold."""
+"""What learns: phase after phase on a network."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,6 @@ import numpy as np
 from finetune.clock import Clock
 from finetune.config import FinetuneConfig
 from finetune.data.split import SPLITS, Splits
-from finetune.evaluation.sides import brief_metrics
 from finetune.memory import give_back_memory
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, Task
@@ -49,6 +48,44 @@ class Lesson:
 
 
 @dataclass(frozen=True)
+class Curriculum:
+    """What learns, and in which phases.
+
+    Attributes:
+        trunk: what comes before the head.
+        network: trunk and head as one graph.
+        phases: of the method.
+        material: what they learn from, but for the features.
+    """
+
+    trunk: object
+    network: Network
+    phases: tuple[Phase, ...]
+    material: Material
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A phase that can begin.
+
+    Attributes:
+        phase: which one.
+        model: from the cut to logits, not compiled; only what learns in the phase is trainable.
+        material: what it learns from.
+        rates: variables of each stage and what their learning rate is multiplied by.
+        cut: where the network is cut.
+        features: of all examples at that cut.
+    """
+
+    phase: Phase
+    model: keras.Model
+    material: Material
+    rates: Rates
+    cut: str
+    features: object
+
+
+@dataclass(frozen=True)
 class Learned:
     """A network that has learned.
 
@@ -73,23 +110,6 @@ class Learned:
         return head_outputs(self.network.above(self.cut), self.features.array, task, self.scale, indices=indices)
 
 
-@dataclass(frozen=True)
-class FoldAnswers:
-    """What folds answered for examples that they had not learned from.
-
-    Attributes:
-        outputs: (n, outputs) float32, of the one fold that tested each example.
-        means: (n, outputs) of targets that are numbers: their mean where that fold learned; None for others.
-        fold_of: (n,) the fold that tested each example, from 1.
-        rows: for each fold its number, sizes, best epoch, and scores on its test side.
-    """
-
-    outputs: np.ndarray
-    means: np.ndarray | None
-    fold_of: np.ndarray
-    rows: list[dict[str, object]]
-
-
 def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training") -> Learned:
     """Build a network on a trunk and train it, phase by phase, the validation side picking the epoch.
 
@@ -101,6 +121,17 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
         splits: who learns and who picks.
         title: of the bar.
     """
+    course = begin(lesson, trunk, splits)
+    ready, progress = None, None
+    for number in range(len(course.phases)):
+        if not lesson.keeper.is_past(title, number):
+            ready, progress = learn_phase(lesson, course, number, before=progress, title=title)
+    network, scale = course.network, course.material.scale
+    return Learned(network, scale, progress.rows, count_parameters(network), ready.cut, ready.features)
+
+
+def begin(lesson: Lesson, trunk: object, splits: Splits) -> Curriculum:
+    """Return a network with a new head, and what it will learn in which phases; arguments are those of `learn`."""
     kind, config = lesson.kind, lesson.config
     target = kind.target(lesson.data)
     task, sides = TASKS[target.task], {name: np.array(getattr(splits, name), int) for name in SPLITS}
@@ -108,76 +139,65 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training"
     network = _new_network(lesson, trunk)
     phases = phases_of(config, tuple(network.stages) if kind.STAGED else (HEAD,))
     weights = example_weights(config, target, sides["train"], lesson.data.examples.weights)
-    progress, fresh = None, {HEAD}
-    for number, phase in enumerate(phases):
-        fresh |= set(phase.reinit)
-        if lesson.keeper.is_past(title, number):
-            continue
-        going_on = lesson.keeper.goes_on(title, number)
-        if going_on:
-            progress = _before(lesson.keeper.saved.place)
-        reinitialize(network, phase.reinit, seed=config.seed)
-        set_trainable(network, phase.stages, bn=config.bn, freeze=config.freeze, fresh=tuple(fresh))
-        if kind.STAGED:
-            lesson.reporter.say(_described(phase, count_parameters(network)))
-        cut, features = _prepare(lesson, trunk, network, phase)
-        give_back_memory()
-        audit, history = FreezeAudit(network), progress.rows if progress else []
-        model = kind.training_model(config, network.above(cut))
-        place = {"part": title, "phase": number, "before": _place(progress)}
-        with (
-            lesson.clock("train"),
-            lesson.keeper.watching(model, place) as between,
-            lesson.reporter.epochs(_titled(title, phase, phases), phase.epochs) as on_epoch,
-        ):
-            on_epoch = _warned(lesson, on_epoch, going_on.numbers["rows"] if going_on else ())
-            watch = Watch(lesson.callbacks, on_epoch, _both(_once(audit.check), between))
-            rates = _rates(config, network, phase)
-            progress = fit_phase(
-                model,
-                Material(features.array, target.values, task, sides, scale, weights, kind.mixing(config)),
-                config,
-                phase,
-                rates=rates,
-                before=progress,
-                saved=going_on,
-                watch=watch,
-            )
-            audit.check()
-        progress.rows[:0] = history
-    return Learned(network, scale, progress.rows, count_parameters(network), cut, features)
+    # features come with the phases, as each has a cut of its own
+    material = Material(None, target.values, task, sides, scale, weights, kind.mixing(config))
+    return Curriculum(trunk, network, phases, material)
 
 
-def answer_by_folds(lesson: Lesson, trunk: object, folds: Sequence[Splits]) -> FoldAnswers:
-    """Train a network for each fold, and let it answer for the examples that the fold tests.
+def make_ready(lesson: Lesson, course: Curriculum, number: int) -> Ready:
+    """Set which layers learn in a phase, and have all examples run through what is below them."""
+    kind, config = lesson.kind, lesson.config
+    network, phase = course.network, course.phases[number]
+    fresh = {HEAD}.union(*(one.reinit for one in course.phases[: number + 1]))
+    reinitialize(network, phase.reinit, seed=config.seed)
+    set_trainable(network, phase.stages, bn=config.bn, freeze=config.freeze, fresh=tuple(fresh))
+    if kind.STAGED:
+        lesson.reporter.say(_described(phase, count_parameters(network)))
+    cut, features = _prepare(lesson, course.trunk, network, phase)
+    give_back_memory()
+    model = kind.training_model(config, network.above(cut))
+    material = replace(course.material, features=features.array)
+    return Ready(phase, model, material, _rates(config, network, phase), cut, features)
 
-    Every fold begins from the same pretrained weights. What is fitted on training examples before the head, such as
-    the encoder of a table, is fitted anew in each.
+
+def learn_phase(
+    lesson: Lesson, course: Curriculum, number: int, *, before: Progress | None, title: str
+) -> tuple[Ready, Progress]:
+    """Train a phase, or what is left of it; return it, and the progress with the history so far.
+
+    Args:
+        lesson: what is learned, and how.
+        course: what learns, phase after phase.
+        number: of the phase, from 0.
+        before: of the phase before it.
+        title: of the bar.
     """
-    kind, config, data = lesson.kind, lesson.config, lesson.data
-    target, rows = kind.target(data), []
-    task, fold_of = TASKS[target.task], np.zeros(len(target), int)
-    outputs, means = None, None if task.activation else np.zeros(target.values.shape)
-    pretrained = trunk.model.get_weights()
-    for number, fold in enumerate(folds, start=1):
-        if kind.TRUNK_IS_FITTED:
-            trunk = kind.build_trunk(config, data, fold)
-        else:
-            trunk.model.set_weights(pretrained)
-        learned = learn(replace(lesson, clock=Clock()), trunk, fold, f"fold {number} of {len(folds)}")
-        tested = np.array(fold.test)
-        answers = learned.outputs(task, tested)
-        if outputs is None:
-            outputs = np.zeros((len(target), answers.shape[1]), answers.dtype)
-        outputs[tested], fold_of[tested] = answers, number
-        if means is not None:
-            means[tested] = target.values[list(fold.train)].mean(axis=0)
-        best = min(learned.history, key=lambda row: row["val_loss"])
-        scores = brief_metrics(target.task, target.values[tested], answers)
-        rows.append({"fold": number, **fold.sizes(), "best_epoch": best["epoch"], **scores})
-    if not kind.TRUNK_IS_FITTED:
-        trunk.model.set_weights(pretrained)
-    return FoldAnswers(outputs, means, fold_of, rows)
+    going_on = lesson.keeper.goes_on(title, number)
+    if going_on:
+        before = _before(lesson.keeper.saved.place)
+    ready = make_ready(lesson, course, number)
+    audit, history = FreezeAudit(course.network), before.rows if before else []
+    place = {"part": title, "phase": number, "before": _place(before)}
+    with (
+        lesson.clock("train"),
+        lesson.keeper.watching(ready.model, place) as between,
+        lesson.reporter.epochs(_titled(title, ready.phase, course.phases), ready.phase.epochs) as on_epoch,
+    ):
+        on_epoch = _warned(lesson, on_epoch, going_on.numbers["rows"] if going_on else ())
+        watch = Watch(lesson.callbacks, on_epoch, _both(_once(audit.check), between))
+        progress = fit_phase(
+            ready.model,
+            ready.material,
+            lesson.config,
+            ready.phase,
+            rates=ready.rates,
+            before=before,
+            saved=going_on,
+            watch=watch,
+        )
+        audit.check()
+    progress.rows[:0] = history
+    return ready, progress
 
 
 def _new_network(lesson: Lesson, trunk: object) -> Network:

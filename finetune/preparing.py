@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
-from finetune.config import FinetuneConfig
+from finetune.config import FinetuneConfig, make_config
+from finetune.data.arrays import OBJECTS
 from finetune.data.findings import Finding
-from finetune.data.given import Given
+from finetune.data.given import Given, as_given
 from finetune.data.split import Splits
 from finetune.decide import Decision
 from finetune.kinds.choose import Source, open_source
@@ -83,3 +85,16 @@ def check_and_deal(opened: Opened, reporter: Reporter) -> Prepared:
     findings = tuple(kind.findings(config, data, splits))
     described = kind.describe_data(data, splits, findings)
     return Prepared(kind, config, data, splits, findings, described, (*opened.decisions, *settled))
+
+
+def read_request(data: object, y: object, settings: Mapping[str, object]) -> tuple[FinetuneConfig, Given | None]:
+    """Return the config that the arguments of `finetune.fit` make, and the data where they are objects of Python.
+
+    Raises:
+        ConfigError: unknown or impossible settings, all named at once.
+        DataError: the objects are none that can be learned from.
+    """
+    if y is None and isinstance(data, str | Path | None):
+        return make_config({"data": data} | settings), None
+    config = make_config({"data": OBJECTS} | settings)
+    return config, as_given(data, y, max_bytes=config.max_array_bytes)

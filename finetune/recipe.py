@@ -9,18 +9,18 @@ import keras
 
 from finetune import decide
 from finetune.clock import Clock
-from finetune.config import FinetuneConfig, make_config
-from finetune.data.arrays import OBJECTS
+from finetune.config import FinetuneConfig
 from finetune.data.column_words import column_lines
 from finetune.data.findings import refuse_errors
-from finetune.data.given import Given, as_given
+from finetune.data.given import Given
 from finetune.data.known import pack
 from finetune.data.targets import Target
 from finetune.environment import environment
+from finetune.folds import answer_by_folds
 from finetune.judging import judge
-from finetune.learning import Learned, Lesson, answer_by_folds, learn
+from finetune.learning import Learned, Lesson, learn
 from finetune.memory import peak_rss_bytes
-from finetune.preparing import check_and_deal, open_data
+from finetune.preparing import check_and_deal, open_data, read_request
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
 from finetune.resume import keeper_of, new_keeper
@@ -71,11 +71,7 @@ def fit(
         >>> run.metrics["test"]["accuracy"]  # doctest: +SKIP
         0.84
     """
-    if y is None and isinstance(data, str | Path | None):
-        config, given = make_config({"data": data, "run_dir": run_dir} | settings), None
-    else:
-        config = make_config({"data": OBJECTS, "run_dir": run_dir} | settings)
-        given = as_given(data, y, max_bytes=config.max_array_bytes)
+    config, given = read_request(data, y, {"run_dir": run_dir} | settings)
     how = {"overwrite": overwrite, "resume": resume, "reporter": Reporter(verbose)}
     return run_recipe(config, **how, given=given, callbacks=callbacks)
 
@@ -96,7 +92,7 @@ def run_recipe(
     with clock("read"):
         opened = open_data(config, given)
     kind, root = opened.kind, opened.source.root
-    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), _stem(root))
+    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), run_stem(root))
     if path.absolute().is_relative_to(root):
         raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
 
@@ -113,7 +109,7 @@ def run_recipe(
             refuse_errors(prepared.findings, strict=config.strict)
         data, splits = prepared.data, prepared.splits
         described_data, decisions = prepared.described, prepared.decisions
-        _say_plan(reporter, kind.NOUN, described_data, decisions)
+        say_plan(reporter, kind.NOUN, described_data, decisions)
         config = prepared.config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
 
         # Network: a trunk that is pretrained or fitted, and a new head; phase after phase learns.
@@ -170,16 +166,17 @@ def run_recipe(
     return Run(run_dir.path)
 
 
-def _stem(root: str) -> str:
+def run_stem(root: str) -> str:
     """Return what a run on some data is called: the file's name, or that of a data set without its signs."""
     if root.startswith("/"):
         return Path(root).stem
     return re.sub(r"[^\w.-]+", "-", root.partition(":")[2], flags=re.ASCII).strip("-") or "data"
 
 
-def _say_plan(
+def say_plan(
     reporter: Reporter, noun: str, described: Mapping[str, object], decisions: Sequence[decide.Decision]
 ) -> None:
+    """Say what the data are, what is odd about them, and what was decided."""
     sizes = ", ".join(f"{count:,} {name}" for name, count in described["splits"].items())
     sizes += f", and all of them tested in {described['folds']} folds" if described["folds"] else ""
     classes = f" in {len(described['class_names'])} classes" if described.get("class_names") else ""

@@ -8,8 +8,12 @@ from rich.table import Table
 
 from finetune.data.column_words import column_lines
 from finetune.doctor import Diagnosis
+from finetune.lr_find import RateTest
 from finetune.run import Run
 from finetune.run_dir import RunDir
+
+# Rows of the table of rates.
+_RATES_SHOWN = 16
 
 
 def fit_summary(run: Run) -> str:
@@ -123,3 +127,27 @@ def diagnosis_summary(diagnosis: Diagnosis) -> str:
     verdict = "ready to train" if diagnosis.healthy else "not ready to train"
     lines.append(f"{verdict}: {counts or 'nothing found'}")
     return "\n".join(lines)
+
+
+def rate_summary(test: RateTest, plot: str) -> str:
+    """Return the text of `finetune lr-find`: the suggestion and its reason, and the curve in a few rows."""
+    found, curve = test.suggestion, test.curve
+    table = Table()
+    for column in ("learning rate", "loss"):
+        table.add_column(column, justify="right")
+    shown = sorted({round(share * (len(curve.rates) - 1) / _RATES_SHOWN) for share in range(_RATES_SHOWN + 1)})
+    for place in shown:
+        table.add_row(f"{curve.rates[place]:.1e}", f"{curve.smoothed[place]:.4g}")
+    lines = [_text(table)]
+    if found.rate is None:
+        lines.append(f"phase {test.phase}: no suggestion (the rate is {test.now:g} as it is set)")
+    else:
+        use = " ".join(f"--set {name}={value:g}" for name, value in test.settings.items())
+        lines.append(f"phase {test.phase}: {found.rate:g} instead of {test.now:g}; take it by {use}")
+    lines.append(f"  {found.reason}")
+    if found.others:
+        steep, minimum = found.others["steep"], found.others["minimum"]
+        lines.append(
+            f"  other rules: {steep:g}, where the loss falls fastest; {minimum:g}, a tenth of where it is lowest"
+        )
+    return "\n".join([*lines, f"picture: {plot}"])

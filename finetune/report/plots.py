@@ -225,9 +225,14 @@ def _font_file() -> str:
     return str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 
 
-def as_png(figure: Figure) -> bytes:
-    """Return a figure as PNG, the same bytes for the same figure."""
+def as_png(figure: Figure, **texts: str) -> bytes:
+    """Return a figure as PNG, the same bytes for the same figure.
+
+    Args:
+        figure: what is drawn.
+        **texts: that are kept in the file, such as Title="…".
+    """
     file = io.BytesIO()
     # Without the version of Matplotlib in the file, equal runs give equal bytes.
-    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None} | texts)
     return file.getvalue()

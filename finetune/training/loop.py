@@ -113,7 +113,7 @@ def train_phase(
     Raises:
         ConfigError: the loss became NaN or infinite.
     """
-    _build(model, lessons)
+    build_variables(model, lessons)
     progress = begin()
     if plateau and progress.plateau:
         plateau.restore(progress.plateau)
@@ -171,7 +171,7 @@ def _learn(
         watch.between(progress)
 
 
-def _build(model: keras.Model, lessons: Lessons) -> None:
+def build_variables(model: keras.Model, lessons: Lessons) -> None:
     """Let optimizer, loss and metrics make their variables, which cannot be made within a compiled loop."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
