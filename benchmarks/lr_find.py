@@ -2,9 +2,9 @@
 
     python benchmarks/lr_find.py [--seeds 5]
 
-On data/fashion-mini with EfficientNet-Lite0 and a new head: for each seed (of the split, the head and the order) a run at
-each of nine rates from 1e-5 to 1e-1 and one at the suggested rate. Prints the mean test accuracies, and by how much the
-suggestion falls short of the best rate of the grid, which is picked by the very test pictures that it is judged by. The
+On data/fashion-mini with EfficientNet-Lite0 and a new head: for each seed (of the split, the head and the order) a run
+at each of nine rates from 1e-5 to 1e-1, and one at the suggested rate. Prints the mean test accuracies, and by how much
+the suggestion falls short of the best rate of the grid, which is picked by the very pictures that it is judged by. The
 first run computes the features, the others reuse them.
 """
 

@@ -13,7 +13,7 @@ from finetune.config import FIELDS
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(
-    r"^(?:\.venv/bin/)?finetune ((?:fit|resume|doctor|predict|evaluate|report|models)\b.*?)(?:\s{2,}#.*)?$",
+    r"^(?:\.venv/bin/)?finetune ((?:fit|resume|doctor|lr-find|predict|evaluate|report|models)\b.*?)(?:\s{2,}#.*)?$",
     README,
     re.M,
 )
