@@ -30,14 +30,15 @@ class RateTest:
         now: learning rate of the phase as it is set.
         curve: loss over rates.
         suggestion: a rate and its reason.
-        settings: what gives a run the suggested rate, such as {"learning_rate": 0.002}; empty without a suggestion.
+        settings: what gives a run the suggested rate, such as {"learning_rate": 0.002}; all phases where they are one's
+            own; empty without a suggestion.
     """
 
     phase: str
     now: float
     curve: Curve
     suggestion: Suggestion
-    settings: Mapping[str, float]
+    settings: Mapping[str, object]
 
     @property
     def rate(self) -> float | None:
@@ -188,10 +189,14 @@ def _measure(lesson: Lesson, ready: Ready, *, first_epoch: int) -> Curve:
         return range_test(ready.model, lessons, course, accumulation_steps=steps, advance=advance)
 
 
-def _settings(config: FinetuneConfig, course: Curriculum, number: int, found: Suggestion) -> dict[str, float]:
+def _settings(config: FinetuneConfig, course: Curriculum, number: int, found: Suggestion) -> dict[str, object]:
     """Return the setting by which a run takes the rate in the phase."""
     if found.rate is None:
         return {}
+    if config.phases:
+        phases = [phase.model_dump(mode="json", exclude_none=True) for phase in config.phases]
+        phases[number]["learning_rate"] = found.rate
+        return {"phases": phases}
     if number:
         # the rate before it is settled; what moves this one alone is the factor, which is 1 at most
         return {"fine_tune_factor": float(f"{min(1.0, found.rate / config.learning_rate):.2g}")}

@@ -142,7 +142,8 @@ def rate_summary(test: RateTest, plot: str) -> str:
     if found.rate is None:
         lines.append(f"phase {test.phase}: no suggestion (the rate is {test.now:g} as it is set)")
     else:
-        use = " ".join(f"--set {name}={value:g}" for name, value in test.settings.items())
+        flags = [f"--set {name}={value:g}" for name, value in test.settings.items() if name != "phases"]
+        use = flags[0] if flags else f"`learning_rate: {found.rate:g}` of that phase in the config file"
         lines.append(f"phase {test.phase}: {found.rate:g} instead of {test.now:g}; take it by {use}")
     lines.append(f"  {found.reason}")
     if found.others:

@@ -120,6 +120,16 @@ def test_setting_gives_the_phase_the_suggested_rate(data, quick, tmp_path):
     assert test.settings == {"learning_rate": pytest.approx(10 * test.rate)}
 
 
+def test_phases_of_ones_own_get_the_rate(data, quick, tmp_path):
+    """Of phases in a config file the one that is tested gets the rate, and a run takes them as they are."""
+    own = [{"name": "first", "epochs": 1, "schedule": "one_cycle"}, {"name": "more", "stages": 1}]
+    options = SETTINGS | {"cache_dir": tmp_path / "cache", "verbose": 0}
+    test = find_learning_rate(data("pictures"), phase="first", phases=own, **options)
+    assert [phase.get("learning_rate") for phase in test.settings["phases"]] == [test.rate, None]
+    again = find_learning_rate(tmp_path / "pictures", **options | test.settings)
+    assert again.phase == "first" and again.now == test.rate
+
+
 @pytest.mark.parametrize("phase", ["haed", 0, 2, "-1"])
 def test_unknown_phase_is_refused(phase, data, quick):
     """The message lists what there is."""
