@@ -67,18 +67,26 @@ def _run(config: object, verbose: int, as_json: bool, **how: bool) -> None:
 
 @cli.command(short_help="Go on with a run that was stopped.")
 @_RUN
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A lower rate, where the loss was not finite."
+)
 @VERBOSE
 @JSON
-def resume(run: Path, verbose: int, as_json: bool) -> None:
+def resume(run: Path, settings: tuple[str, ...], verbose: int, as_json: bool) -> None:
     """Go on with RUN where it was stopped, by Ctrl-C, a crash or a power cut, with the settings that it began with.
 
     It ends as if it had not been stopped, to the last bit. What was learned since its last checkpoint, a minute at
     most, is learned again.
+
+    A run that ended because its loss was not finite any more goes on from its best epoch, and needs another setting
+    for that, such as --set learning_rate=0.0001.
     """
     if not (run / "config.json").is_file():
         raise RunStateError(f"{run}: holds no run (no config.json) that could be gone on with")
     values, places = load("finetune.config_file").read_config_file(run / "config.json")
-    config = load("finetune.config").make_config(values | {"run_dir": str(run)}, places=places)
+    config = load("finetune.config").make_config(
+        values | _parse_settings(settings) | {"run_dir": str(run)}, places=places
+    )
     _run(config, verbose, as_json, overwrite=False, resume=True)
 
 

@@ -17,11 +17,15 @@ from finetune.training.fit import Material, Rates, fit_phase
 from finetune.training.gradients import phase_faults
 from finetune.training.keeper import Keeper
 from finetune.training.loop import Progress, Row, Watch
+from finetune.training.state import begin_again
 from finetune.training.weights import example_weights
 from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable
 from finetune.transfer.methods import HEAD, Phase, phases_of
 from finetune.transfer.network import FEATURES, Network, make_network
 from finetune.transfer.trunk import head_outputs
+
+# The part of a run in which the model that is kept learns.
+WHOLE = "training"
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class Learned:
         return head_outputs(self.network.above(self.cut), self.features.array, task, self.scale, indices=indices)
 
 
-def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = "training") -> Learned:
+def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = WHOLE) -> Learned:
     """Build a network on a trunk and train it, phase by phase, the validation side picking the epoch.
 
     Everything below the lowest stage that learns in a phase is run once over all examples, and what it gives is kept.
@@ -176,6 +180,9 @@ def learn_phase(
     if going_on:
         before = _before(lesson.keeper.saved.place)
     ready = make_ready(lesson, course, number)
+    if going_on and not going_on.numbers:
+        begin_again(ready.model, going_on)
+        going_on = None
     audit, history = FreezeAudit(course.network), before.rows if before else []
     place = {"part": title, "phase": number, "before": _place(before)}
     with (

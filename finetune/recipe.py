@@ -52,7 +52,8 @@ def fit(
         y: targets, where `data` is an array.
         run_dir: directory for everything the run leaves; by default the next free `runs/<data>-<n>`.
         overwrite: replace the run that is in `run_dir`.
-        resume: go on with the run that is in `run_dir` where it was stopped; begin it where there is none.
+        resume: go on with the run that is in `run_dir` where it was stopped; begin it where there is none. Settings
+            must be those that it began with, but that one whose loss was not finite any more takes a lower rate.
         verbose: 0 is silent, 1 draws progress bars, 2 prints a line for each epoch.
         callbacks: of Keras, as for `Model.fit`; called over all phases, with epochs that count on.
         **settings: any field of `FinetuneConfig`, such as model="efficientnet_lite0" or seed=1.
@@ -61,7 +62,8 @@ def fit(
         The finished run: its metrics, its model, and `predict`.
 
     Raises:
-        ConfigError: unknown or impossible settings, all named at once.
+        ConfigError: unknown or impossible settings, all named at once; or the loss became NaN or infinite, and the
+            message says how to go on from the best epoch until then.
         DataError: the pictures cannot be trained on as they are.
         ModelFileError: the weights are not at hand or damaged.
         RunStateError: `run_dir` is not empty.
@@ -114,7 +116,10 @@ def run_recipe(
 
         # Network: a trunk that is pretrained or fitted, and a new head; phase after phase learns.
         keeper = keeper_of(run_dir, config, described_data) if resume else new_keeper(run_dir, config)
+        decisions = [*decisions, *(decide.Decision(**change) for change in keeper.changes)]
         with clock("build"):
+            # layers that drop at random and have no seed of their own draw one
+            keras.utils.set_random_seed(config.seed)
             trunk = kind.build_trunk(config, data, splits)
         run_dir.write_json("config", config.model_dump(mode="json"))
         run_dir.write_json("environment", environment())

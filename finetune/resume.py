@@ -1,21 +1,27 @@
 """Going on with a run that was stopped: with the same settings on the same data, from its newest checkpoint."""
 
+import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 from finetune.config import FinetuneConfig
+from finetune.data.arrays import OBJECTS
+from finetune.learning import WHOLE
 from finetune.run_dir import RunDir
 from finetune.training.checkpoints import Checkpoints
-from finetune.training.keeper import Keeper
+from finetune.training.keeper import Keeper, Remedy
 from zoo.errors import RunStateError
 
 # What may differ: where things lie, and what changes no number. The data are known by their fingerprint.
 _FREE = ("data", "run_dir", "cache_dir", "datasets_dir", "threads", "store_gigabytes", "checkpoint_seconds")
 _SAME_DATA = ("fingerprint", "class_names", "outputs", "splits")
+# What may differ too where the loss was not finite any more: it tames the steps, and no weight's shape depends on it.
+_TAMING = ("learning_rate", "fine_tune_factor", "warmup_epochs", "clip_value", "clip_norm", "global_clip_norm")
 
 
 def new_keeper(run_dir: RunDir, config: FinetuneConfig) -> Keeper:
     """Return what keeps the state of a run that begins."""
-    return Keeper(Checkpoints(run_dir.checkpoint_folder, config.checkpoint_seconds))
+    return Keeper(Checkpoints(run_dir.checkpoint_folder, config.checkpoint_seconds), remedy=_remedy(run_dir, config))
 
 
 def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object]) -> Keeper:
@@ -27,13 +33,21 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
         data: data.json as it would be now.
 
     Raises:
-        RunStateError: settings or data are not those that the run began with.
+        RunStateError: settings or data are not those that the run began with; or its loss was not finite any more,
+            and no setting is another now that could change that.
     """
     keeper = new_keeper(run_dir, config)
     if not run_dir.has_config:
         return keeper
+    saved = keeper.checkpoints.latest()
+    lost = saved.place.get("lost") if saved else None
+    free = (*_FREE, *_TAMING) if lost else _FREE
     before, now = run_dir.read_json("config"), config.model_dump(mode="json")
-    differ = [f"{name} was {before.get(name)!r}, is {now[name]!r}" for name in now if _differs(name, before, now)]
+    differ = [
+        f"{name} was {before.get(name)!r}, is {now[name]!r}"
+        for name in now
+        if name not in free and before.get(name) != now[name]
+    ]
     there = run_dir.read_json("data") if run_dir.has_data else data
     differ += [
         f"{name} of the data differs{_of(name, there, data)}" for name in _SAME_DATA if there[name] != data[name]
@@ -43,11 +57,47 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
             f"{run_dir.path} cannot be gone on with: {'; '.join(differ)}. Give what it began with, or begin a new run "
             f"with --overwrite or another --run-dir"
         )
-    return Keeper(keeper.checkpoints, keeper.checkpoints.latest())
+    changes = _changes(saved.place, lost, now) if lost else []
+    if lost and not changes:
+        raise RunStateError(
+            f"{run_dir.path}: the loss was not finite any more in epoch {lost['epoch']}, and would be so again. "
+            f"{keeper.remedy.go_on}"
+        )
+    return replace(keeper, saved=saved, changes=[*(saved.place["changes"] if saved else ()), *changes])
 
 
-def _differs(name: str, before: Mapping[str, object], now: Mapping[str, object]) -> bool:
-    return name not in _FREE and before.get(name) != now[name]
+def _changes(
+    place: Mapping[str, object], lost: Mapping[str, object], now: Mapping[str, object]
+) -> list[dict[str, object]]:
+    """Return which settings are others now than when the loss was not finite any more."""
+    first, epoch = place["before"]["rows"][-1]["epoch"] + 1, lost["epoch"]
+    return [
+        {
+            "what": name,
+            "value": now[name],
+            "why": f"from epoch {first} on; with {value} the loss was not finite any more in epoch {epoch}",
+        }
+        for name, value in lost["settings"].items()
+        if now[name] != value
+    ]
+
+
+def _remedy(run_dir: RunDir, config: FinetuneConfig) -> Remedy:
+    """Return what to do where the loss is not finite any more: lower the rate, and go on or begin again."""
+    run, file = (shlex.quote(str(path)) for path in (run_dir.path, run_dir.path / "config.json"))
+    rate = f"learning_rate={config.learning_rate / 10:g}"
+    go_on = f"finetune resume {run} --set {rate}"
+    again = f"finetune fit --config {file} --run-dir {run} --overwrite --set {rate}"
+    if config.data.startswith(OBJECTS):
+        go_on, again = (f"the same call with {how}=True, {rate}" for how in ("resume", "overwrite"))
+    lower = f"Lower the learning rate (it is {config.learning_rate:g})"
+    return Remedy(
+        settings={name: getattr(config, name) for name in _TAMING},
+        # folds must all learn alike, or their mean would be that of no method
+        parts=() if config.folds else (WHOLE,),
+        go_on=f"{lower} and go on from there: {go_on}",
+        begin_again=f"{lower} and begin again: {again}",
+    )
 
 
 def _of(name: str, before: Mapping[str, object], now: Mapping[str, object]) -> str:

@@ -46,7 +46,9 @@ class Run:
         object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
         if not RunDir(self.path).is_done:
             RunDir(self.path).read_json("config")
-            raise RunStateError(f"{self.path}: this run did not come to its end; start it again with --overwrite")
+            raise RunStateError(
+                f"{self.path}: this run did not come to its end; go on with it: finetune resume {self.path}"
+            )
 
     @cached_property
     def config(self) -> FinetuneConfig:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.atomic import atomic_path, write_atomic
+from zoo.atomic import atomic_path, remove_leftovers, write_atomic
 from zoo.errors import LockedError, ResourceError, RunStateError
 from zoo.model_card import CARD_FILE, MODEL_FILE
 
@@ -77,9 +77,22 @@ class RunDir:
         finally:
             note.unlink(missing_ok=True)
 
+    def _remove_leftovers(self) -> None:
+        """Remove what killed processes were writing; nobody else writes here, for the lock is held."""
+        for name in (*_FILES, *_OTHERS, _LOCK):
+            remove_leftovers(self.path / name)
+        for folder, suffix in ((_PLOTS, ".png"), (_CHECKPOINTS, ".safetensors")):
+            for file in (self.path / folder).glob(f".*.tmp{suffix}"):
+                file.unlink(missing_ok=True)
+
     def _make_room(self, overwrite: bool, resume: bool) -> None:
+        self._remove_leftovers()
         found = sorted(entry.name for entry in self.path.iterdir() if entry.name != _LOCK)
-        if not found or (resume and "config.json" in found):
+        if not found:
+            return
+        if resume and "config.json" in found:
+            if self.is_done:
+                self._clear_checkpoints()  # where a kill came between the two steps of `finish`
             return
         if resume:
             raise RunStateError(f"{self.path}: holds no run (no config.json) that could be gone on with")
@@ -90,12 +103,12 @@ class RunDir:
             )
         if "config.json" not in found:
             raise RunStateError(f"{self.path}: holds no run (no config.json), so nothing there is overwritten")
-        # config.json goes last: a deletion that is cut short can then be repeated
+        # what belongs to the old settings goes first, config.json last: a deletion that is cut short can be repeated
+        self._clear_checkpoints()
         for name in ("DONE", *_FILES[1:], *_OTHERS):
             (self.path / name).unlink(missing_ok=True)
         for plot in (self.path / _PLOTS).glob("*.png"):
             plot.unlink()
-        self._clear_checkpoints()
         (self.path / "config.json").unlink()
 
     def write_json(self, name: str, content: object) -> None:

@@ -1,5 +1,6 @@
 """The one way to write a file that must never be seen half-written."""
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -32,6 +33,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what a process that was killed left beside `path` while it wrote it.
+
+    Only for whoever is alone in writing there, as by a lock: it would take a living writer's file away.
+    """
+    path = Path(path)
+    for file in path.parent.glob(f".{glob.escape(path.stem)}.{'[a-z0-9_]' * 8}.tmp{glob.escape(path.suffix)}"):
+        file.unlink(missing_ok=True)
 
 
 def write_atomic(path: str | Path, content: bytes | str) -> None:

@@ -56,27 +56,31 @@ class Checkpoints:
     def save(self, place: Mapping[str, object], state: State) -> None:
         """Write a checkpoint, then remove all but the last two.
 
+        Args:
+            place: which part of the run is at work, as JSON values.
+            state: of that part.
+
         Raises:
             ResourceError: the disk is full or cannot be written.
         """
         numbers = [number for number, _ in self._files()]
         number = max(numbers, default=0) + 1
-        arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
-        about = {"format": FORMAT, "sha256": _digest(arrays)}
-        about |= {"place": json.dumps(place), "numbers": json.dumps(state.numbers, allow_nan=False)}
-        try:
-            self.folder.mkdir(exist_ok=True)
-            with atomic_path(self.folder / f"{number:06}{_SUFFIX}") as temporary:
-                safetensors.numpy.save_file(arrays, temporary, about)
-        except (OSError, SafetensorError) as error:
-            needed = sum(array.nbytes for array in arrays.values())
-            raise ResourceError(
-                f"{self.folder}: a checkpoint of {needed:,} bytes cannot be written ({error}); free space, then go on "
-                f"with --resume"
-            ) from error
+        self._write(f"{number:06}", place, state)
         for _, path in self._files()[:-KEPT]:
             path.unlink(missing_ok=True)
         self._last = time.monotonic()
+
+    def keep(self, name: str, place: Mapping[str, object], state: State) -> None:
+        """Write what later checkpoints do not replace: the end of a part of the run, under a name.
+
+        Raises:
+            ResourceError: the disk is full or cannot be written.
+        """
+        self._write(name, place, state)
+
+    def kept(self, name: str) -> Checkpoint | None:
+        """Return what `keep` wrote under a name; None where it did not, or what is there is damaged."""
+        return _read(0, self.folder / f"{name}{_SUFFIX}")
 
     def latest(self) -> Checkpoint | None:
         """Return the newest checkpoint that is sound, or None."""
@@ -85,6 +89,21 @@ class Checkpoints:
             if found:
                 return found
         return None
+
+    def _write(self, name: str, place: Mapping[str, object], state: State) -> None:
+        arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
+        about = {"format": FORMAT, "sha256": _digest(arrays)}
+        about |= {"place": json.dumps(place), "numbers": json.dumps(state.numbers, allow_nan=False)}
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with atomic_path(self.folder / f"{name}{_SUFFIX}") as temporary:
+                safetensors.numpy.save_file(arrays, temporary, about)
+        except (OSError, SafetensorError) as error:
+            needed = sum(array.nbytes for array in arrays.values())
+            raise ResourceError(
+                f"{self.folder}: a checkpoint of {needed:,} bytes cannot be written ({error}); free space, then go on "
+                f"with --resume"
+            ) from error
 
     def _files(self) -> list[tuple[int, Path]]:
         found = self.folder.glob(f"*{_SUFFIX}") if self.folder.is_dir() else ()

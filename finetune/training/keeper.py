@@ -3,17 +3,35 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 
 from finetune.training.checkpoints import Checkpoint, Checkpoints
-from finetune.training.loop import Progress
-from finetune.training.state import State, snapshot
+from finetune.training.loop import Diverged, Progress
+from finetune.training.state import State, good_weights, snapshot
+from zoo.errors import ConfigError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What can be done where the loss is not finite any more.
+
+    Attributes:
+        settings: that may differ when the run goes on then, as they are now.
+        parts: of the run that may go on so.
+        go_on: what the user types where weights of a good epoch are kept.
+        begin_again: what the user types where there are none.
+    """
+
+    settings: Mapping[str, object]
+    parts: tuple[str, ...]
+    go_on: str
+    begin_again: str
 
 
 @dataclass(frozen=True)
@@ -23,10 +41,14 @@ class Keeper:
     Attributes:
         checkpoints: where states are written; None keeps none.
         saved: where a run that is taken up again goes on; None for one that begins.
+        remedy: for a loss that is not finite any more.
+        changes: what, value and why of each setting that is not what the run began with; kept with its states.
     """
 
     checkpoints: Checkpoints | None = None
     saved: Checkpoint | None = None
+    remedy: Remedy | None = None
+    changes: Sequence[Mapping[str, object]] = field(default=())
 
     def goes_on(self, part: str, phase: int) -> State | None:
         """Return the state that a phase of a part goes on with, or None for its beginning."""
@@ -48,11 +70,13 @@ class Keeper:
         Raises:
             KeyboardInterrupt: SIGINT came, and the state is written.
             SystemExit: SIGTERM came, and the state is written; its code is 143.
+            ConfigError: the loss became NaN or infinite; weights of the best epoch are written, where there was one.
         """
+        place = {**place, "changes": list(self.changes)}
         if self.checkpoints is None:
             yield lambda progress: None
             return
-        with _heard() as came:
+        with self._rescuing(place), _heard() as came:
 
             def between(progress: Progress) -> None:
                 due = self.checkpoints.due()
@@ -64,6 +88,26 @@ class Keeper:
                     _stop(asked)
 
             yield between
+
+    @contextmanager
+    def _rescuing(self, place: Mapping[str, object]) -> Iterator[None]:
+        """Keep the weights of the best epoch where the loss is not finite any more, and say what to do."""
+        try:
+            yield
+        except Diverged as diverged:
+            if not self.remedy:
+                raise
+            good, progress = good_weights(diverged.progress), diverged.progress
+            text = f"the loss is not finite any more in epoch {diverged.epoch}"
+            if good is None or place["part"] not in self.remedy.parts:
+                raise ConfigError(f"{text}. {self.remedy.begin_again}") from diverged
+            # epochs after the best one led away from it: they are not part of what goes on
+            rows = [*(place["before"] or {}).get("rows", ()), *progress.rows[: len(progress.rows) - progress.waited]]
+            before = {"rows": rows, "best_loss": progress.best_loss}
+            lost = {"epoch": diverged.epoch, "settings": dict(self.remedy.settings)}
+            self.checkpoints.save({**place, "before": before, "lost": lost}, good)
+            best = f"The weights of epoch {rows[-1]['epoch']}, the best until then, are kept"
+            raise ConfigError(f"{text}. {best}. {self.remedy.go_on}") from diverged
 
 
 @contextmanager

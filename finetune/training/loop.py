@@ -87,6 +87,17 @@ class Watch:
 NOBODY = Watch()
 
 
+class Diverged(ConfigError):
+    """The loss is not finite any more: `progress` is that of the phase until then, and `epoch` counts from 1."""
+
+    def __init__(self, epoch: int, rate: float, progress: Progress):
+        super().__init__(
+            f"the loss is not finite any more in epoch {epoch}; "
+            f"lower learning_rate (now {rate:g}), for instance --set learning_rate={rate / 10:g}"
+        )
+        self.epoch, self.progress = epoch, progress
+
+
 def train_phase(
     model: keras.Model,
     lessons: Lessons,
@@ -111,7 +122,7 @@ def train_phase(
         learning_rate, seconds, and norms of the gradients.
 
     Raises:
-        ConfigError: the loss became NaN or infinite.
+        Diverged: the loss became NaN or infinite.
     """
     build_variables(model, lessons)
     progress = begin()
@@ -165,7 +176,7 @@ def _learn(
         found = measured(model)
         if one_by_one:
             told.on_train_batch_end(first, found)
-        _check(found["loss"], epoch, model)
+        _check(found["loss"], epoch + 1, model, progress)
         progress.step = first + count
         progress.seconds += time.perf_counter() - started
         watch.between(progress)
@@ -209,7 +220,7 @@ def _averages(model: keras.Model) -> Iterator[None]:
 
 def _remember(model: keras.Model, progress: Progress, row: Row) -> None:
     """Count an epoch as done, and keep its weights where it is the best."""
-    _check(row["val_loss"], row["epoch"] - 1, model)
+    _check(row["val_loss"], row["epoch"], model, progress)
     progress.rows.append(row)
     progress.epoch, progress.step, progress.seconds = progress.epoch + 1, 0, 0.0
     progress.waited += 1
@@ -226,10 +237,6 @@ def _watches_batches(callback: keras.callbacks.Callback) -> bool:
     return any(getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name) for name in names)
 
 
-def _check(loss: float, epoch: int, model: keras.Model) -> None:
+def _check(loss: float, epoch: int, model: keras.Model, progress: Progress) -> None:
     if not math.isfinite(loss):
-        rate = float(model.optimizer.learning_rate)
-        raise ConfigError(
-            f"the loss is not finite any more in epoch {epoch + 1}; "
-            f"lower learning_rate (now {rate:g}), for instance --set learning_rate={rate / 10:g}"
-        )
+        raise Diverged(epoch, float(model.optimizer.learning_rate), progress)

@@ -1,7 +1,7 @@
 """The state of a phase as plain arrays and numbers: all that decides how it goes on, and back into the model."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import keras
@@ -18,7 +18,7 @@ class State:
     Attributes:
         arrays: by name: variables of the model (seeds of random layers among them), the optimizer and the metrics, and
             the weights of the best epoch.
-        numbers: the progress, as JSON can hold it.
+        numbers: the progress, as JSON can hold it; none where a phase begins again with the weights alone.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -29,9 +29,21 @@ def snapshot(model: keras.Model, progress: Progress) -> State:
     """Return a copy of the state of a phase."""
     arrays = {name: keras.ops.convert_to_numpy(variable).copy() for name, variable in _variables(model).items()}
     best = progress.best_weights or []
-    arrays |= {f"best/{place:05}": weight for place, weight in enumerate(best)}
+    arrays |= _numbered(best)
     numbers = asdict(progress) | {"best_weights": len(best), "best_loss": _finite(progress.best_loss)}
     return State(arrays, numbers)
+
+
+def good_weights(progress: Progress) -> State | None:
+    """Return the weights of the best epoch, for a phase that begins again from them; None where there is none yet."""
+    if progress.best_weights is None:
+        return None
+    return State(_numbered(progress.best_weights), {})
+
+
+def begin_again(model: keras.Model, state: State) -> None:
+    """Give a model the weights that `good_weights` took of one that was made in the same way."""
+    model.set_weights([state.arrays[name] for name in sorted(state.arrays)])
 
 
 def restore(model: keras.Model, state: State) -> Progress:
@@ -57,6 +69,10 @@ def restore(model: keras.Model, state: State) -> Progress:
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     parts = {"model": model.variables, "optimizer": model.optimizer.variables, "metrics": model.metrics_variables}
     return {f"{part}/{place:05}": variable for part, found in parts.items() for place, variable in enumerate(found)}
+
+
+def _numbered(weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"best/{place:05}": weight for place, weight in enumerate(weights)}
 
 
 def _finite(value: float) -> float | None:
