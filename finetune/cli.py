@@ -85,7 +85,7 @@ def resume(run: Path, settings: tuple[str, ...], verbose: int, as_json: bool) ->
         raise RunStateError(f"{run}: holds no run (no config.json) that could be gone on with")
     values, places = load("finetune.config_file").read_config_file(run / "config.json")
     config = load("finetune.config").make_config(
-        values | _parse_settings(settings) | {"run_dir": str(run)}, places=places
+        values | parse_settings(settings) | {"run_dir": str(run)}, places=places
     )
     _run(config, verbose, as_json, overwrite=False, resume=True)
 

@@ -23,7 +23,7 @@ from finetune.memory import peak_rss_bytes
 from finetune.preparing import check_and_deal, open_data, read_request
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
-from finetune.resume import keeper_of, new_keeper
+from finetune.resume import decided, keeper_of, new_keeper
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
@@ -116,7 +116,7 @@ def run_recipe(
 
         # Network: a trunk that is pretrained or fitted, and a new head; phase after phase learns.
         keeper = keeper_of(run_dir, config, described_data) if resume else new_keeper(run_dir, config)
-        decisions = [*decisions, *(decide.Decision(**change) for change in keeper.changes)]
+        decisions = decided(run_dir, decisions) + [decide.Decision(**change) for change in keeper.changes]
         with clock("build"):
             # layers that drop at random and have no seed of their own draw one
             keras.utils.set_random_seed(config.seed)

@@ -1,11 +1,12 @@
 """Going on with a run that was stopped: with the same settings on the same data, from its newest checkpoint."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from finetune.config import FinetuneConfig
 from finetune.data.arrays import OBJECTS
+from finetune.decide import Decision, as_json
 from finetune.learning import WHOLE
 from finetune.run_dir import RunDir
 from finetune.training.checkpoints import Checkpoints
@@ -64,6 +65,14 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
             f"{keeper.remedy.go_on}"
         )
     return replace(keeper, saved=saved, changes=[*(saved.place["changes"] if saved else ()), *changes])
+
+
+def decided(run_dir: RunDir, decisions: Sequence[Decision]) -> list[Decision]:
+    """Return what was decided when the run began: one that goes on by its config.json finds nothing left to decide."""
+    if run_dir.has_decisions:
+        return [Decision(**row) for row in run_dir.read_json("decisions")]
+    run_dir.write_json("decisions", as_json(decisions))
+    return [*decisions]
 
 
 def _changes(

@@ -13,9 +13,11 @@ from zoo.atomic import atomic_path, remove_leftovers, write_atomic
 from zoo.errors import LockedError, ResourceError, RunStateError
 from zoo.model_card import CARD_FILE, MODEL_FILE
 
+# Written before config.json, by which a run is known: alone it is none.
+_FIRST = "decisions.json"
 _FILES = (
     *("config.json", "environment.json", "data.json", CARD_FILE, "history.csv", "metrics.json", "mistakes.json"),
-    *("predictions.csv", "learned.bin"),
+    *("predictions.csv", "learned.bin", _FIRST),
 )
 _OTHERS = (MODEL_FILE, "report.html", "DONE")
 _PLOTS, _CHECKPOINTS = "plots", "checkpoints"
@@ -81,18 +83,17 @@ class RunDir:
         """Remove what killed processes were writing; nobody else writes here, for the lock is held."""
         for name in (*_FILES, *_OTHERS, _LOCK):
             remove_leftovers(self.path / name)
-        for folder, suffix in ((_PLOTS, ".png"), (_CHECKPOINTS, ".safetensors")):
-            for file in (self.path / folder).glob(f".*.tmp{suffix}"):
-                file.unlink(missing_ok=True)
+        for file in (*(self.path / _PLOTS).glob(".*.tmp.png"), *self.checkpoint_folder.glob(".*.tmp.safetensors")):
+            file.unlink(missing_ok=True)
 
     def _make_room(self, overwrite: bool, resume: bool) -> None:
         self._remove_leftovers()
         found = sorted(entry.name for entry in self.path.iterdir() if entry.name != _LOCK)
-        if not found:
+        if not found or found == [_FIRST]:
             return
         if resume and "config.json" in found:
-            if self.is_done:
-                self._clear_checkpoints()  # where a kill came between the two steps of `finish`
+            if self.is_done:  # a kill may have come between the two steps of `finish`
+                self._clear_checkpoints()
             return
         if resume:
             raise RunStateError(f"{self.path}: holds no run (no config.json) that could be gone on with")
@@ -112,7 +113,7 @@ class RunDir:
         (self.path / "config.json").unlink()
 
     def write_json(self, name: str, content: object) -> None:
-        """Write one of the run's JSON files by its stem: config, environment, data, model, metrics or mistakes.
+        """Write one of the run's JSON files by its stem, such as config, decisions, environment, data, model, metrics.
 
         Raises:
             ResourceError: the disk is full or cannot be written.
@@ -121,21 +122,12 @@ class RunDir:
 
     def write_history(self, history: Sequence[Mapping[str, object]]) -> None:
         """Write history.csv, a row for each epoch over all phases."""
-        text = io.StringIO()
-        # phases measure the gradients of different stages; what one did not is blank
-        names = dict.fromkeys(name for row in history for name in row)
-        writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-        self._write("history.csv", text.getvalue())
+        self._write("history.csv", _csv(history))
 
     def write_predictions(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write predictions.csv, a row for each test example: which, what is true, what is predicted."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _escaped(value) for name, value in row.items()} for row in rows)
-        self._write("predictions.csv", text.getvalue())
+        escaped = [{name: _escaped(value) for name, value in row.items()} for row in rows]
+        self._write("predictions.csv", _csv(escaped))
 
     def read_predictions(self) -> list[dict[str, object]]:
         """Return the rows of predictions.csv with numbers as numbers."""
@@ -180,6 +172,11 @@ class RunDir:
     def has_data(self) -> bool:
         """Whether it is written down what the run learns from."""
         return (self.path / "data.json").is_file()
+
+    @property
+    def has_decisions(self) -> bool:
+        """Whether it is written down what was decided for the user, of a run that began."""
+        return self.has_config and (self.path / _FIRST).is_file()
 
     @property
     def has_config(self) -> bool:
@@ -285,6 +282,16 @@ def _parsed(path: Path, content: bytes) -> dict | list:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RunStateError(f"{path}: damaged, not JSON ({error})") from error
+
+
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    text = io.StringIO()
+    # phases measure the gradients of different stages; what one did not is blank
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _escaped(value: object) -> object:

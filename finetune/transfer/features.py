@@ -25,7 +25,7 @@ from finetune.data.load import pictures
 from finetune.data.stored_rows import StoredRows
 from finetune.progress import Reporter
 from finetune.transfer.trunk import Trunk, forward
-from zoo.atomic import write_atomic
+from zoo.atomic import remove_leftovers, write_atomic
 from zoo.errors import ResourceError, RunStateError
 
 # Rows are flushed to disk and counted at least this often: a crash costs seconds, a flush costs milliseconds.
@@ -80,6 +80,7 @@ def cached_features(
         with _locked(entry):
             done = _rows_done(file)
             if done < rows:
+                remove_leftovers(file.manifest)
                 _append(file, dict(parts), done, compute(done))
     except OSError as error:
         needed = rows * file.row_bytes
@@ -103,6 +104,10 @@ class _File:
         return self.entry / ("features.f32" if self.dtype.kind == "f" else "pictures.u8")
 
     @property
+    def manifest(self) -> Path:
+        return self.entry / "manifest.json"
+
+    @property
     def row_bytes(self) -> int:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
@@ -110,7 +115,7 @@ class _File:
 def _rows_done(file: _File) -> int:
     """Return how many rows are safely on disk; 0 for an entry that is new or not readable."""
     try:
-        manifest = json.loads((file.entry / "manifest.json").read_bytes())
+        manifest = json.loads(file.manifest.read_bytes())
         done, bytes_on_disk = int(manifest["rows"]), file.path.stat().st_size
     except (OSError, ValueError, KeyError, TypeError):
         return 0
@@ -134,7 +139,7 @@ def _append(file: _File, parts: dict[str, object], done: int, arrays: Iterable[n
             if done - counted >= ROWS_PER_FLUSH or done == rows:
                 stream.flush()
                 os.fsync(stream.fileno())
-                write_atomic(file.entry / "manifest.json", json.dumps(manifest | {"rows": done}))
+                write_atomic(file.manifest, json.dumps(manifest | {"rows": done}))
                 counted = done
     if done != rows:
         raise RunStateError(f"{file.entry}: {done} rows of features came for {rows} examples")
