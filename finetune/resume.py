@@ -38,7 +38,7 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
             and no setting is another now that could change that.
     """
     keeper = new_keeper(run_dir, config)
-    if not run_dir.has_config:
+    if not run_dir.has("config"):
         return keeper
     saved = keeper.checkpoints.latest()
     lost = saved.place.get("lost") if saved else None
@@ -49,7 +49,7 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
         for name in now
         if name not in free and before.get(name) != now[name]
     ]
-    there = run_dir.read_json("data") if run_dir.has_data else data
+    there = run_dir.read_json("data") if run_dir.has("data") else data
     differ += [
         f"{name} of the data differs{_of(name, there, data)}" for name in _SAME_DATA if there[name] != data[name]
     ]
@@ -69,7 +69,7 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
 
 def decided(run_dir: RunDir, decisions: Sequence[Decision]) -> list[Decision]:
     """Return what was decided when the run began: one that goes on by its config.json finds nothing left to decide."""
-    if run_dir.has_decisions:
+    if run_dir.has("config") and run_dir.has("decisions"):
         return [Decision(**row) for row in run_dir.read_json("decisions")]
     run_dir.write_json("decisions", as_json(decisions))
     return [*decisions]

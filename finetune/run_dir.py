@@ -168,20 +168,9 @@ class RunDir:
         if self.checkpoint_folder.is_dir() and not any(self.checkpoint_folder.iterdir()):
             self.checkpoint_folder.rmdir()
 
-    @property
-    def has_data(self) -> bool:
-        """Whether it is written down what the run learns from."""
-        return (self.path / "data.json").is_file()
-
-    @property
-    def has_decisions(self) -> bool:
-        """Whether it is written down what was decided for the user, of a run that began."""
-        return self.has_config and (self.path / _FIRST).is_file()
-
-    @property
-    def has_config(self) -> bool:
-        """Whether a run began here."""
-        return (self.path / "config.json").is_file()
+    def has(self, name: str) -> bool:
+        """Whether one of the run's JSON files is there, by its stem; a run that began has its config."""
+        return (self.path / f"{name}.json").is_file()
 
     @contextmanager
     def model_to_write(self) -> Iterator[Path]:

@@ -116,7 +116,7 @@ def _save_backbone(path: Path) -> None:
         x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
         x = keras.layers.ReLU(name=f"relu{number}")(x)
     x = keras.layers.Dropout(0.3, name="dropped")(x)
-    keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x)).save(path)
+    keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))).save(path)
 
 
 def _fit(arguments: list[str], run: Path) -> list[str]:
