@@ -1,8 +1,8 @@
 """Checkpoints: the state of a run's training on disk, so that a run that was stopped goes on where it was."""
 
-import hashlib
 import json
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from zoo.errors import ResourceError
 
 # The newest, and the one before it in case the disk lost something of the newest.
 KEPT = 2
-FORMAT = "1"
+FORMAT = "2"
 _SUFFIX = ".safetensors"
 
 
@@ -92,7 +92,7 @@ class Checkpoints:
 
     def _write(self, name: str, place: Mapping[str, object], state: State) -> None:
         arrays = {name: np.asarray(array, order="C") for name, array in state.arrays.items()}
-        about = {"format": FORMAT, "sha256": _digest(arrays)}
+        about = {"format": FORMAT, "crc32": _checksum(arrays)}
         about |= {"place": json.dumps(place), "numbers": json.dumps(state.numbers, allow_nan=False)}
         try:
             self.folder.mkdir(exist_ok=True)
@@ -116,16 +116,17 @@ def _read(number: int, path: Path) -> Checkpoint | None:
         with safe_open(path, framework="numpy") as file:
             about = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
-        if about.get("format") != FORMAT or about.get("sha256") != _digest(arrays):
+        if about.get("format") != FORMAT or about.get("crc32") != _checksum(arrays):
             return None
         return Checkpoint(number, json.loads(about["place"]), State(arrays, json.loads(about["numbers"])))
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return what tells a file that lost something: no secret, and 2 to 3 times as fast as a hash that keeps one."""
+    found = 0
     for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].shape} {arrays[name].dtype};".encode())
-        digest.update(arrays[name].tobytes())
-    return digest.hexdigest()
+        found = zlib.crc32(f"{name} {arrays[name].shape} {arrays[name].dtype};".encode(), found)
+        found = zlib.crc32(arrays[name].reshape(-1).view("uint8"), found)
+    return f"{found:08x}"

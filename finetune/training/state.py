@@ -27,7 +27,8 @@ class State:
 
 def snapshot(model: keras.Model, progress: Progress) -> State:
     """Return a copy of the state of a phase."""
-    arrays = {name: keras.ops.convert_to_numpy(variable).copy() for name, variable in _variables(model).items()}
+    # which copies, and of hundreds of megabytes that takes long enough to do it once
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     best = progress.best_weights or []
     arrays |= _numbered(best)
     numbers = asdict(progress) | {"best_weights": len(best), "best_loss": _finite(progress.best_loss)}

@@ -59,7 +59,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     arguments, whole = _make_data(asked.scenario, folder), folder / "whole" / "run"
     _must(_run(_fit(arguments, whole), whole, mutate=mutate), folder)
-    names = json.loads((folder / "steps.json").read_text())
+    names = [name.replace(str(folder), "") for name in json.loads((folder / "steps.json").read_text())]
     for step in _chosen(asked.steps, names):
         broken = folder / "broken" / "run"
         # what is written beside a file changes nothing until it takes the file's place, which is a step too
