@@ -114,6 +114,54 @@ def test_killed_second_phase_goes_on(tmp_path, monkeypatch):
     assert set(phases) == {1}
 
 
+def parts_at(monkeypatch, number):
+    """As `kill_at`, but return of which part of the run each checkpoint is."""
+    save, parts = Checkpoints.save, []
+
+    def dying(self, place, state):
+        save(self, place, state)
+        parts.append(place["part"])
+        if len(parts) == number:
+            raise Killed
+
+    monkeypatch.setattr(Checkpoints, "save", dying)
+    return parts
+
+
+def test_finished_folds_do_not_learn_again(table, tmp_path, monkeypatch):
+    """Killed in its last part, a run with folds takes what these answered from its state, and ends the same."""
+    whole = fit(table, tmp_path / "whole", folds=2, epochs=2)
+    with monkeypatch.context() as patch:
+        before = parts_at(patch, 10)
+        with pytest.raises(Killed):
+            fit(table, tmp_path / "broken", folds=2, epochs=2)
+    assert before[-1] == "training" and list(dict.fromkeys(before))[:2] == ["fold 1 of 2", "fold 2 of 2"]
+    with monkeypatch.context() as patch:
+        after = parts_at(patch, 0)
+        resumed = fit(table, tmp_path / "broken", folds=2, epochs=2, resume=True)
+    assert set(after) == {"training"}
+    same_runs(whole, resumed)
+    texts = [(run.path / "predictions.csv").read_bytes() for run in (whole, resumed)]
+    assert texts[0] == texts[1]
+    assert not (tmp_path / "broken" / "checkpoints").exists()
+
+
+def test_answers_of_another_fold_are_not_taken(table, tmp_path, monkeypatch):
+    """What a fold answered counts for that fold alone; of others, and damaged, it is as if it were not there."""
+    whole = fit(table, tmp_path / "whole", folds=2, epochs=2)
+    with monkeypatch.context() as patch:
+        parts_at(patch, 10)
+        with pytest.raises(Killed):
+            fit(table, tmp_path / "broken", folds=2, epochs=2)
+    one, other = (tmp_path / "broken" / "checkpoints" / f"fold-{number}.safetensors" for number in (1, 2))
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(other.read_bytes()[:-1])
+    with monkeypatch.context() as patch:
+        after = parts_at(patch, 0)
+        same_runs(whole, fit(table, tmp_path / "broken", folds=2, epochs=2, resume=True))
+    assert {"fold 1 of 2", "fold 2 of 2"} <= set(after)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"epochs": 5}, "epochs was 4, is 5"), ({"seed": 3}, "seed was 0, is 3"), ({"units": (4,)}, "units was")],
