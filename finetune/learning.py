@@ -17,7 +17,7 @@ from finetune.training.fit import Material, Rates, fit_phase
 from finetune.training.gradients import phase_faults
 from finetune.training.keeper import Keeper
 from finetune.training.loop import Progress, Row, Watch
-from finetune.training.state import begin_again
+from finetune.training.state import begin_again, outside, put_outside
 from finetune.training.weights import example_weights
 from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable
 from finetune.transfer.methods import HEAD, Phase, phases_of
@@ -179,6 +179,8 @@ def learn_phase(
     going_on = lesson.keeper.goes_on(title, number)
     if going_on:
         before = _before(lesson.keeper.saved.place)
+        # what runs once below the cut has to be as the phases before left it
+        put_outside(course.network.model, going_on)
     ready = make_ready(lesson, course, number)
     if going_on and not going_on.numbers:
         begin_again(ready.model, going_on)
@@ -187,7 +189,7 @@ def learn_phase(
     place = {"part": title, "phase": number, "before": _place(before)}
     with (
         lesson.clock("train"),
-        lesson.keeper.watching(ready.model, place) as between,
+        lesson.keeper.watching(ready.model, place, _changed_below(course, number, ready)) as between,
         lesson.reporter.epochs(_titled(title, ready.phase, course.phases), ready.phase.epochs) as on_epoch,
     ):
         on_epoch = _warned(lesson, on_epoch, going_on.numbers["rows"] if going_on else ())
@@ -205,6 +207,13 @@ def learn_phase(
         audit.check()
     progress.rows[:0] = history
     return ready, progress
+
+
+def _changed_below(course: Curriculum, number: int, ready: Ready) -> dict[str, np.ndarray]:
+    """Return what earlier phases changed below the cut of a phase: nothing where each reaches lower than the last."""
+    stages = list(course.network.stages)
+    lowest = [stages.index(phase.stages[0]) for phase in course.phases[: number + 1]]
+    return outside(course.network.model, ready.model) if min(lowest) < lowest[-1] else {}
 
 
 def _new_network(lesson: Lesson, trunk: object) -> Network:

@@ -5,9 +5,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import keras
+import numpy as np
 
 from finetune.training.checkpoints import Checkpoint, Checkpoints
 from finetune.training.loop import Diverged, Progress
@@ -60,12 +62,15 @@ class Keeper:
         return bool(self.saved and self.saved.place["part"] == part and self.saved.place["phase"] > phase)
 
     @contextmanager
-    def watching(self, model: keras.Model, place: Mapping[str, object]) -> Iterator[Callable[[Progress], None]]:
+    def watching(
+        self, model: keras.Model, place: Mapping[str, object], others: Mapping[str, np.ndarray] = MappingProxyType({})
+    ) -> Iterator[Callable[[Progress], None]]:
         """Yield what is to be called between two steps: it writes checkpoints, and stops where a signal came.
 
         Args:
             model: that learns.
             place: of the checkpoints.
+            others: arrays that every checkpoint has beside the model's, as `finetune.training.state.outside` gives.
 
         Raises:
             KeyboardInterrupt: SIGINT came, and the state is written.
@@ -76,21 +81,21 @@ class Keeper:
         if self.checkpoints is None:
             yield lambda progress: None
             return
-        with self._rescuing(place), _heard() as came:
+        with self._rescuing(place, others), _heard() as came:
 
             def between(progress: Progress) -> None:
                 due = self.checkpoints.due()
                 # looked at once: what comes while a state is written is heard at the next step
                 asked = came[0] if came else None
                 if asked or due:
-                    self.checkpoints.save(place, snapshot(model, progress))
+                    self.checkpoints.save(place, _with(others, snapshot(model, progress)))
                 if asked:
                     _stop(asked)
 
             yield between
 
     @contextmanager
-    def _rescuing(self, place: Mapping[str, object]) -> Iterator[None]:
+    def _rescuing(self, place: Mapping[str, object], others: Mapping[str, np.ndarray]) -> Iterator[None]:
         """Keep the weights of the best epoch where the loss is not finite any more, and say what to do."""
         try:
             yield
@@ -105,9 +110,13 @@ class Keeper:
             rows = [*(place["before"] or {}).get("rows", ()), *progress.rows[: len(progress.rows) - progress.waited]]
             before = {"rows": rows, "best_loss": progress.best_loss}
             lost = {"epoch": diverged.epoch, "settings": dict(self.remedy.settings)}
-            self.checkpoints.save({**place, "before": before, "lost": lost}, good)
+            self.checkpoints.save({**place, "before": before, "lost": lost}, _with(others, good))
             best = f"The weights of epoch {rows[-1]['epoch']}, the best until then, are kept"
             raise ConfigError(f"{text}. {best}. {self.remedy.go_on}") from diverged
+
+
+def _with(others: Mapping[str, np.ndarray], state: State) -> State:
+    return replace(state, arrays={**state.arrays, **others})
 
 
 @contextmanager

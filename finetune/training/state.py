@@ -26,7 +26,7 @@ class State:
 
 
 def snapshot(model: keras.Model, progress: Progress) -> State:
-    """Return a copy of the state of a phase."""
+    """Return a copy of the state of a phase; `outside` has what its model does not."""
     # which copies, and of hundreds of megabytes that takes long enough to do it once
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     best = progress.best_weights or []
@@ -44,7 +44,24 @@ def good_weights(progress: Progress) -> State | None:
 
 def begin_again(model: keras.Model, state: State) -> None:
     """Give a model the weights that `good_weights` took of one that was made in the same way."""
-    model.set_weights([state.arrays[name] for name in sorted(state.arrays)])
+    model.set_weights([state.arrays[name] for name in sorted(state.arrays) if name.startswith("best/")])
+
+
+def outside(network: keras.Model, model: keras.Model) -> dict[str, np.ndarray]:
+    """Return the variables of a network that the model of a phase does not have, for phases before it changed them."""
+    inside = {id(variable) for variable in model.variables}
+    return {
+        f"below/{place:05}": keras.ops.convert_to_numpy(variable)
+        for place, variable in enumerate(network.variables)
+        if id(variable) not in inside
+    }
+
+
+def put_outside(network: keras.Model, state: State) -> None:
+    """Put back what `outside` took, into a network that was made in the same way."""
+    for place, variable in enumerate(network.variables):
+        if f"below/{place:05}" in state.arrays:
+            variable.assign(state.arrays[f"below/{place:05}"])
 
 
 def restore(model: keras.Model, state: State) -> Progress:
@@ -55,7 +72,7 @@ def restore(model: keras.Model, state: State) -> Progress:
     """
     variables = _variables(model)
     expected = {name: (tuple(variable.shape), str(variable.dtype)) for name, variable in variables.items()}
-    found = {n: (a.shape, str(a.dtype)) for n, a in state.arrays.items() if not n.startswith("best/")}
+    found = {n: (a.shape, str(a.dtype)) for n, a in state.arrays.items() if not n.startswith(("best/", "below/"))}
     if expected != found:
         names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
         raise RunStateError(f"the checkpoint is of another model: {len(names)} arrays differ, such as {names[0]}")

@@ -25,7 +25,7 @@ import h5py
 import keras
 import numpy as np
 from killing import Steps
-from small_pictures import make_pictures
+from small_pictures import make_pictures, save_backbone
 
 import finetune.recipe
 import finetune.summary  # noqa: F401  what `finetune fit` imports when it needs it
@@ -100,23 +100,12 @@ def _make_data(scenario: str, folder: Path) -> list[str]:
     if scenario == "pictures":
         data = make_pictures(folder / "pictures", per_class=6)
         settings["model"] = folder / "backbone.keras"
-        _must(_fork(lambda: _save_backbone(settings["model"]), folder / "said.txt"), folder)
+        _must(_fork(lambda: save_backbone(settings["model"]), folder / "said.txt"), folder)
     else:
         data = folder / "rows.csv"
         x = np.random.default_rng(0).normal(size=(60, 2))
         data.write_text("a,b,label\n" + "".join(f"{a:.3f},{b:.3f},{'yes' if a + b > 0 else 'no'}\n" for a, b in x))
     return [str(data), *(f"--set={name}={value}" for name, value in settings.items())]
-
-
-def _save_backbone(path: Path) -> None:
-    """Save a network of three stages; its last drops at random, by a seed that nobody gave."""
-    inputs = x = keras.Input((32, 32, 3))
-    for number, filters in enumerate((4, 8, 8), start=1):
-        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=f"conv{number}")(x)
-        x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
-        x = keras.layers.ReLU(name=f"relu{number}")(x)
-    x = keras.layers.Dropout(0.3, name="dropped")(x)
-    keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))).save(path)
 
 
 def _fit(arguments: list[str], run: Path) -> list[str]:

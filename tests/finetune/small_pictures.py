@@ -3,6 +3,7 @@
 import colorsys
 from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -21,3 +22,14 @@ def make_pictures(
             pixels = colour + generator.integers(0, 56, (40, 48, 3))
             Image.fromarray(pixels.astype("uint8")).save(root / name / f"{index}.png")
     return root
+
+
+def save_backbone(path: Path) -> None:
+    """Save a network of three stages; its last drops at random, by a seed that nobody gave."""
+    inputs = x = keras.Input((32, 32, 3))
+    for number, filters in enumerate((4, 8, 8), start=1):
+        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=f"conv{number}")(x)
+        x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
+        x = keras.layers.ReLU(name=f"relu{number}")(x)
+    x = keras.layers.Dropout(0.3, name="dropped")(x)
+    keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x))).save(path)

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from small_pictures import SETTINGS, make_pictures
+from small_pictures import SETTINGS, make_pictures, save_backbone
 
 import finetune
 from finetune.cli import cli, run_command
@@ -112,6 +112,21 @@ def test_killed_second_phase_goes_on(tmp_path, monkeypatch):
         phases = kill_at(patch, 0)
         same_runs(whole, fit(tmp_path / "pictures", tmp_path / "broken", **settings, resume=True))
     assert set(phases) == {1}
+
+
+def test_phase_above_what_learned_before_goes_on(tmp_path, monkeypatch):
+    """Of a phase that learns less than the one before it, what that one changed further down is kept too."""
+    make_pictures(tmp_path / "pictures", per_class=6)
+    save_backbone(tmp_path / "backbone.keras")
+    phases = [{"stages": 1, "epochs": 1, "learning_rate": 0.1}, {"stages": 0, "epochs": 2}]
+    settings = SETTINGS | {"model": str(tmp_path / "backbone.keras"), "phases": phases, "cache_dir": tmp_path / "cache"}
+    whole = fit(tmp_path / "pictures", tmp_path / "whole", **settings)
+    with monkeypatch.context() as patch:
+        phases = kill_at(patch, 4)
+        with pytest.raises(Killed):
+            fit(tmp_path / "pictures", tmp_path / "broken", **settings)
+    assert phases[-1] == 1
+    same_runs(whole, fit(tmp_path / "pictures", tmp_path / "broken", **settings, resume=True))
 
 
 def parts_at(monkeypatch, number):
