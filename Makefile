@@ -37,5 +37,5 @@ clean:
 	touch $@
 
 .venv/dev.stamp: .venv/demo.stamp
-	$(INSTALL) -e '.[weights,hub,dev]'
+	$(INSTALL) -e '.[weights,hub,tensorboard,dev]'
 	touch $@

@@ -20,6 +20,7 @@ class FinetuneConfig(TrainingSettings, DataSettings):
         run_dir: directory to write; None makes the next free `runs/<data>-<n>`.
         seed: of the split, the initial weights, dropout and the order of examples.
         split_seed: of the split alone; None goes by `seed`.
+        tensorboard: write the numbers of each epoch where TensorBoard reads them too, in the run's folder tensorboard.
         checkpoint_seconds: between two states that a run keeps, by which it goes on after it was stopped.
         cache_dir: where converted weights, verdicts on files and features are kept for the next run.
     """
@@ -27,6 +28,7 @@ class FinetuneConfig(TrainingSettings, DataSettings):
     run_dir: str | None = None
     seed: int = Field(0, ge=0, lt=2**32)
     split_seed: Annotated[int | None, Field(ge=0, lt=2**32)] = None
+    tensorboard: bool = False
     checkpoint_seconds: float = Field(60.0, ge=0, allow_inf_nan=False)
     cache_dir: str = DEFAULT_CACHE_DIR
 

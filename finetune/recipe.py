@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -27,6 +27,7 @@ from finetune.resume import decided, keeper_of, new_keeper
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
+from finetune.training.event_log import EventLog
 from finetune.training.gradients import gradient_faults
 from finetune.transfer.trunk import verify_joined
 from zoo.errors import ConfigError
@@ -134,7 +135,8 @@ def run_recipe(
         if splits.folds:
             with clock("folds"):
                 folds = answer_by_folds(lesson, trunk, splits.folds)
-        learned = learn(lesson, trunk, splits)
+        log = [EventLog(run_dir.event_folder)] if config.tensorboard else []
+        learned = learn(replace(lesson, callbacks=(*callbacks, *log)), trunk, splits)
         reporter.say(kind.sizes(learned.features, clock.seconds))
         with clock("verify"):
             outputs = learned.outputs(task)

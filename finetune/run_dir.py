@@ -20,7 +20,7 @@ _FILES = (
     *("predictions.csv", "learned.bin", _FIRST),
 )
 _OTHERS = (MODEL_FILE, "report.html", "DONE")
-_PLOTS, _CHECKPOINTS = "plots", "checkpoints"
+_PLOTS, _CHECKPOINTS, _EVENTS = "plots", "checkpoints", "tensorboard"
 _LOCK = "LOCK"
 
 
@@ -108,6 +108,8 @@ class RunDir:
         self._clear_checkpoints()
         for name in ("DONE", *_FILES[1:], *_OTHERS):
             (self.path / name).unlink(missing_ok=True)
+        for events in self.event_folder.glob("*/events.out.tfevents.*"):
+            events.unlink()
         for plot in (self.path / _PLOTS).glob("*.png"):
             plot.unlink()
         (self.path / "config.json").unlink()
@@ -156,6 +158,11 @@ class RunDir:
         """Mark the run as complete; what it would have gone on by is not needed any more."""
         self._write("DONE", "")
         self._clear_checkpoints()
+
+    @property
+    def event_folder(self) -> Path:
+        """Where the run leaves what TensorBoard reads."""
+        return self.path / _EVENTS
 
     @property
     def checkpoint_folder(self) -> Path:
