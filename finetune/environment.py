@@ -27,10 +27,20 @@ def environment() -> dict[str, object]:
     }
 
 
-def _cpu_name() -> str:
+def cpu_flags() -> frozenset[str] | None:
+    """Return the processor's features by the names that Linux gives them, or None where it does not tell."""
+    found = _cpu_lines("flags") or _cpu_lines("Features")
+    return frozenset(found[0].split()) if found else None
+
+
+def _cpu_lines(name: str) -> list[str]:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name]
+
+
+def _cpu_name() -> str:
+    names = _cpu_lines("model name")
     return names[0] if names else platform.processor() or platform.machine()

@@ -20,6 +20,7 @@ from finetune.folds import answer_by_folds
 from finetune.judging import judge
 from finetune.learning import Learned, Lesson, learn
 from finetune.memory import peak_rss_bytes
+from finetune.precision_choice import AUTO, choice_of, choose_precision
 from finetune.preparing import check_and_deal, open_data, read_request
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
@@ -116,14 +117,23 @@ def run_recipe(
         config = prepared.config.model_copy(update={"data": data.examples.root, "run_dir": str(run_dir.path)})
 
         # Network: a trunk that is pretrained or fitted, and a new head; phase after phase learns.
+        begun_with = choice_of(run_dir) if resume else None
+        if begun_with and config.precision == AUTO:
+            config = config.model_copy(update={"precision": begun_with.value})
         keeper = keeper_of(run_dir, config, described_data) if resume else new_keeper(run_dir, config)
         decisions = decided(run_dir, decisions) + [decide.Decision(**change) for change in keeper.changes]
         with clock("build"):
             # layers that drop at random and have no seed of their own draw one
             keras.utils.set_random_seed(config.seed)
             trunk = kind.build_trunk(config, data, splits)
+        with clock("precision"):
+            precision = begun_with or choose_precision(kind, config, data, trunk, splits, reporter)
+            config, decisions = (
+                config.model_copy(update={"precision": precision.value}),
+                [*decisions, *precision.decisions],
+            )
         run_dir.write_json("config", config.model_dump(mode="json"))
-        run_dir.write_json("environment", environment())
+        run_dir.write_json("environment", environment() | {"precision": precision.as_json()})
         run_dir.write_json("data", described_data)
         marks = getattr(data, "marks", None)  # windows of a series overlap, and have none
         if marks is not None:

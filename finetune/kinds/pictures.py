@@ -101,6 +101,20 @@ def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) 
     return trunks.build_trunk(config)
 
 
+def cut_for(config: FinetuneConfig, network: Network, cut: str, inspection: Inspection) -> str:
+    """Return the cut that training takes where `cut` is the highest possible: that, or the inputs.
+
+    Pictures that training changes from epoch to epoch have to go through the whole network each time, and so have those
+    whose maps at the cut take more than `store_gigabytes`.
+    """
+    changed = config.augmentation != "none" or mixing(config)
+    return INPUTS if changed or _bytes_at(network, cut, inspection) > config.store_gigabytes * 1e9 else cut
+
+
+def _bytes_at(network: Network, cut: str, inspection: Inspection) -> int:
+    return math.prod((len(inspection.examples), *network.cuts[cut].shape[1:])) * 4
+
+
 def prepare(
     config: FinetuneConfig,
     trunk: trunks.Trunk,
@@ -109,19 +123,15 @@ def prepare(
     inspection: Inspection,
     reporter: Reporter,
 ) -> tuple[str, Features]:
-    """Return what all pictures are at a cut, run once or left by an earlier run; or at the inputs where that is better.
-
-    Pictures that training changes from epoch to epoch have to go through the whole network each time, and so have those
-    whose maps at the cut take more than `store_gigabytes`.
-    """
-    needed = math.prod((len(inspection.examples), *network.cuts[cut].shape[1:])) * 4
-    changed = config.augmentation != "none" or mixing(config)
-    if cut == INPUTS or changed or needed > config.store_gigabytes * 1e9:
-        if cut != INPUTS:
-            why = "pictures are augmented" if changed else f"features at {cut} would take {needed / 1e9:,.0f} GB"
-            reporter.say(f"{why}: every epoch runs the whole network, and nothing is cached")
-        return INPUTS, decoded_pictures(config, inspection, trunk.preprocessing, reporter)
-    return cut, trunk_features(trunk, network.below(cut), cut, inspection, config, reporter)
+    """Return what all pictures are at a cut, run once or left by an earlier run; or at the inputs: see `cut_for`."""
+    if cut_for(config, network, cut, inspection) != INPUTS:
+        return cut, trunk_features(trunk, network.below(cut), cut, inspection, config, reporter)
+    if cut != INPUTS:
+        changed = config.augmentation != "none" or mixing(config)
+        needed = _bytes_at(network, cut, inspection)
+        why = "pictures are augmented" if changed else f"features at {cut} would take {needed / 1e9:,.0f} GB"
+        reporter.say(f"{why}: every epoch runs the whole network, and nothing is cached")
+    return INPUTS, decoded_pictures(config, inspection, trunk.preprocessing, reporter)
 
 
 def new_head(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> keras.Model:

@@ -67,6 +67,8 @@ class TrainingSettings(Settings):
         huber_delta: where huber turns from squared to absolute, in standard deviations of the target.
         quantile: that loss=quantile estimates.
         dropout: rate before the classifier; None takes that of the model.
+        precision: that layers compute in while they learn; weights, the loss and the saved model stay float32. "auto"
+            times a few steps, and keeps float32 unless another is 1.15 times as fast.
     """
 
     model: str = "auto"
@@ -108,3 +110,4 @@ class TrainingSettings(Settings):
     huber_delta: float = Field(1.0, gt=0, allow_inf_nan=False)
     quantile: float = Field(0.5, gt=0, lt=1, allow_inf_nan=False)
     dropout: Annotated[float | None, Field(ge=0, lt=1, allow_inf_nan=False)] = None
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"

@@ -15,6 +15,7 @@ from finetune.training.loop import NOBODY, Course, Progress, Watch, train_phase
 from finetune.training.losses import make_loss
 from finetune.training.mixing import Mixing
 from finetune.training.optimizers import make_optimizer
+from finetune.training.precision import computing_in, scaled_for
 from finetune.training.schedules import Plateau, learning_rate_schedule
 from finetune.training.state import State, restore
 from finetune.transfer.methods import HEAD, Phase
@@ -65,7 +66,7 @@ def fit_phase(
     Args:
         model: features to logits; which of its layers learn is settled.
         material: what it learns from.
-        config: optimizer, schedule, loss and the like, batch_size, and seed of the order of examples.
+        config: optimizer, schedule, loss and the like, precision, batch_size, and seed of the order of examples.
         phase: name, epochs, patience and learning rate.
         rates: variables of each stage and what their learning rate is multiplied by; None for one rate.
         before: of the phase before this one: epochs count on from it, and its weights stay where none are better.
@@ -97,7 +98,8 @@ def fit_phase(
         unit=float(material.scale.std.mean()) if material.scale else 1.0,
     )
     plateau = Plateau.of(config) if config.schedule == "plateau" else None
-    return train_phase(model, lessons, course, begin=begin, plateau=plateau, watch=watch)
+    with computing_in(model, config.precision):
+        return train_phase(model, lessons, course, begin=begin, plateau=plateau, watch=watch)
 
 
 def compile_for(
@@ -116,7 +118,7 @@ def compile_for(
         config, learning_rate=phase.learning_rate, steps_per_epoch=updates, epochs=phase.epochs
     )
     model.compile(
-        optimizer=make_optimizer(config, _groups(model, rates), schedule),
+        optimizer=scaled_for(config.precision, make_optimizer(config, _groups(model, rates), schedule)),
         loss=make_loss(config, task),
         metrics=[task.metric()],
         jit_compile=False,
