@@ -34,6 +34,7 @@ _RUN = click.argument("run", type=click.Path(path_type=Path))
 
 @cli.command(short_help="Fine-tune a model on a folder of pictures.")
 @of_a_run
+@click.option("--precision", help="auto, float32, mixed_bfloat16 or mixed_float16.  [default: auto]")
 @click.option("--run-dir", help="Directory to write.  [default: the next free runs/DATA-N]")
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the run directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there, where it was stopped.")

@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 
 _PACKAGES = ("keras-graft", "keras", "tensorflow", "numpy", "pillow", "scikit-learn")
+_CPU = Path("/proc/cpuinfo")
 
 
 def environment() -> dict[str, object]:
@@ -35,7 +36,7 @@ def cpu_flags() -> frozenset[str] | None:
 
 def _cpu_lines(name: str) -> list[str]:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = _CPU.read_text().splitlines()
     except OSError:
         lines = []
     return [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name]

@@ -30,11 +30,10 @@ AUTO = "auto"
 WORTH = 1.15
 # Instructions on half precision as Linux names them: of x86, and of ARM. Without any, it is float32 with detours.
 _INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16")
-# A run that is shorter by an optimistic estimate (operations a second of a core, and of a GPU) is not measured at all.
-_SHORT_SECONDS = 30
-_CORE_SPEED, _GPU_SPEED = 3e10, 1e13
-# Most of a run's seconds that measuring may take.
+# Most of a run's seconds that measuring may take. Whether it would is guessed first: how long a layer takes to compile,
+# and how many operations a second a core or a GPU makes at best.
 _MOST_SHARE = 0.03
+_LAYER_SECONDS, _CORE_SPEED, _GPU_SPEED = 0.03, 3e10, 1e13
 # Forward, and twice as much backward; each a multiplication and an addition.
 _OPERATIONS = 6
 # Not 0, by which Ftrl would divide.
@@ -126,8 +125,10 @@ def _chosen(
     head = kind.new_head(config, trunk.model.output_shape[1:], target)
     network = make_network(trunk.model, head, staged=kind.STAGED)
     rehearsal = _rehearsal(kind, config, data, network, splits)
-    phase, speed = rehearsal.phase, _GPU_SPEED if gpu else _CORE_SPEED * (os.cpu_count() or 1)
-    if rehearsal.operations / speed < _SHORT_SECONDS or not halved_layers(network.above(rehearsal.cut)):
+    phase, others = rehearsal.phase, (BFLOAT16, FLOAT16) if gpu else (BFLOAT16,)
+    layers = halved_layers(network.above(rehearsal.cut))
+    guess = rehearsal.operations / (_GPU_SPEED if gpu else _CORE_SPEED * (os.cpu_count() or 1))
+    if not layers or (1 + len(others)) * len(layers) * _LAYER_SECONDS > _MOST_SHARE * guess:
         return PrecisionChoice(FLOAT32, "too little is computed to be worth a measurement")
     set_trainable(network, phase.stages, bn=config.bn, freeze=config.freeze)
     model = kind.training_model(config, network.above(rehearsal.cut))
@@ -137,7 +138,7 @@ def _chosen(
         config,
         # steps that change next to nothing: only their time is wanted
         replace(phase, learning_rate=_NO_RATE),
-        others=(BFLOAT16, FLOAT16) if gpu else (BFLOAT16,),
+        others=others,
         examples=rehearsal.examples,
         most_share=_MOST_SHARE,
     )
