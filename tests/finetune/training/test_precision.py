@@ -9,7 +9,7 @@ from finetune.config import make_config
 from finetune.tasks import TASKS
 from finetune.training.augmentation import augmented
 from finetune.training.fit import Material, compile_for, fit_phase
-from finetune.training.loop import Progress, build_variables
+from finetune.training.loop import Progress, Watch, build_variables
 from finetune.training.precision import computing_in, halved_layers
 from finetune.training.state import restore, snapshot
 from finetune.transfer.methods import phases_of
@@ -87,8 +87,10 @@ def test_policy_of_its_own_is_kept():
 @pytest.mark.parametrize("precision", MIXED)
 def test_trained_model_is_saved_as_float32(tmp_path, precision):
     """It learned in half precision, and is a float32 model that the safe loader opens and that answers the same."""
-    model = network()
-    (row,) = fit_phase(model, *ready(model, precision=precision, epochs=1)).rows
+    model, seen = network(), []
+    watch = Watch(on_epoch=lambda row: seen.append(model.get_layer("conv1").compute_dtype))
+    (row,) = fit_phase(model, *ready(model, precision=precision, epochs=1), watch=watch).rows
+    assert seen == [precision.removeprefix("mixed_")]
     assert np.isfinite(row["loss"]) and not np.array_equal(network().get_weights()[0], model.get_weights()[0])
     keras.Model(model.inputs, model.outputs).save(tmp_path / "m.keras")
     again = load_model(tmp_path / "m.keras")
