@@ -137,7 +137,7 @@ def test_float16_moves_rates_and_averages_as_other_precisions_do():
     model.optimizer.scale_learning_rate(0.5)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.005)
     model.optimizer.apply([keras.ops.full(v.shape, 32768.0) for v in variables], variables)
-    assert model.optimizer.read_norms()["head"]["updates"] == 1
+    assert {found["updates"] for found in model.optimizer.read_norms().values()} == {1}
     now = np.asarray(variables[0])
     model.optimizer.swap_averages()
     assert not np.array_equal(np.asarray(variables[0]), now)
