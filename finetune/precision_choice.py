@@ -66,7 +66,7 @@ class PrecisionChoice:
 
 def choice_of(run_dir: RunDir) -> PrecisionChoice | None:
     """Return what a run that is there began with; None where none is, or where it does not say."""
-    if not run_dir.has_config:
+    if not run_dir.has("config"):
         return None
     value = run_dir.read_json("config").get("precision", AUTO)
     try:

@@ -128,10 +128,10 @@ def run_recipe(
             trunk = kind.build_trunk(config, data, splits)
         with clock("precision"):
             precision = begun_with or choose_precision(kind, config, data, trunk, splits, reporter)
-            config, decisions = (
-                config.model_copy(update={"precision": precision.value}),
-                [*decisions, *precision.decisions],
-            )
+            # what was measured drew seeds; a run that is told draws the same ones from here on
+            keras.utils.set_random_seed(config.seed)
+        config = config.model_copy(update={"precision": precision.value})
+        decisions = [*decisions, *precision.decisions]
         run_dir.write_json("config", config.model_dump(mode="json"))
         run_dir.write_json("environment", environment() | {"precision": precision.as_json()})
         run_dir.write_json("data", described_data)
