@@ -1,14 +1,13 @@
 """RunDir: the only module that knows the file names inside a run, and the only one that writes them."""
 
-import csv
 import fcntl
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from finetune.run_tables import escaped, from_csv, to_csv
 from zoo.atomic import atomic_path, remove_leftovers, write_atomic
 from zoo.errors import LockedError, ResourceError, RunStateError
 from zoo.model_card import CARD_FILE, MODEL_FILE
@@ -124,17 +123,15 @@ class RunDir:
 
     def write_history(self, history: Sequence[Mapping[str, object]]) -> None:
         """Write history.csv, a row for each epoch over all phases."""
-        self._write("history.csv", _csv(history))
+        self._write("history.csv", to_csv(history))
 
     def write_predictions(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write predictions.csv, a row for each test example: which, what is true, what is predicted."""
-        escaped = [{name: _escaped(value) for name, value in row.items()} for row in rows]
-        self._write("predictions.csv", _csv(escaped))
+        self._write("predictions.csv", to_csv([{name: escaped(v) for name, v in row.items()} for row in rows]))
 
     def read_predictions(self) -> list[dict[str, object]]:
         """Return the rows of predictions.csv with numbers as numbers."""
-        rows = csv.DictReader(io.StringIO(self._read(self.path / "predictions.csv").decode()))
-        return [{name: value if name == "example" else _number(value) for name, value in row.items()} for row in rows]
+        return from_csv(self._read(self.path / "predictions.csv").decode(), texts=("example",))
 
     def write_learned(self, packed: bytes) -> None:
         """Write learned.bin: the marks of the examples that the model learned from or was picked by."""
@@ -216,8 +213,7 @@ class RunDir:
 
     def read_history(self) -> list[dict[str, object]]:
         """Return the rows of history.csv with numbers as numbers."""
-        rows = csv.DictReader(io.StringIO(self._read(self.path / "history.csv").decode()))
-        return [{name: _number(value) for name, value in row.items() if value} for row in rows]
+        return from_csv(self._read(self.path / "history.csv").decode(), texts=("phase",))
 
     def read_plots(self) -> dict[str, bytes]:
         """Return the PNG pictures of the run by name."""
@@ -278,28 +274,3 @@ def _parsed(path: Path, content: bytes) -> dict | list:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise RunStateError(f"{path}: damaged, not JSON ({error})") from error
-
-
-def _csv(rows: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    # phases measure the gradients of different stages; what one did not is blank
-    names = dict.fromkeys(name for row in rows for name in row)
-    writer = csv.DictWriter(text, fieldnames=list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _escaped(value: object) -> object:
-    """Return a cell that spreadsheets do not take for a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if risky else value
-
-
-def _number(text: str) -> object:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
