@@ -1,5 +1,6 @@
 """What a run decides for the user, and why, in words that are printed and kept."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -81,6 +82,14 @@ def resolve(
 
 def _check_pretrained(config: FinetuneConfig) -> None:
     """Refuse settings that do not go with a frozen pretrained network."""
+    if config.runtime.startswith("openvino") and importlib.util.find_spec("openvino") is None:
+        raise ConfigError(
+            f"runtime={config.runtime} needs the extra `fast`: pip install 'keras-graft[fast]'; or --set runtime=auto"
+        )
+    if config.runtime == "openvino_bf16" and config.folds:
+        raise ConfigError(
+            "runtime=openvino_bf16 does not go with folds, which are judged by their features: --set runtime=auto"
+        )
     if config.image_size is not None and config.image_size < MIN_IMAGE_SIZE:
         raise ConfigError(
             f"image_size must be at least {MIN_IMAGE_SIZE} for a pretrained network; received {config.image_size}"

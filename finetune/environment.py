@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-_PACKAGES = ("keras-graft", "keras", "tensorflow", "numpy", "pillow", "scikit-learn")
+_PACKAGES = ("keras-graft", "keras", "tensorflow", "numpy", "pillow", "scikit-learn", "openvino")
 _CPU = Path("/proc/cpuinfo")
 
 
@@ -22,7 +22,7 @@ def environment() -> dict[str, object]:
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "packages": versions,
     }
@@ -42,6 +42,7 @@ def _cpu_lines(name: str) -> list[str]:
     return [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name]
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return what the CPU calls itself."""
     names = _cpu_lines("model name")
     return names[0] if names else platform.processor() or platform.machine()

@@ -10,6 +10,7 @@ import numpy as np
 from finetune.clock import Clock
 from finetune.config import FinetuneConfig
 from finetune.data.split import SPLITS, Splits
+from finetune.decide import Decision
 from finetune.memory import give_back_memory
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, Task
@@ -100,6 +101,7 @@ class Learned:
         stages: parameters by stage, as they learned in the last phase.
         cut: where the network was cut last.
         features: of all examples at that cut.
+        runtime: what ran the frozen part, where there was a choice.
     """
 
     network: Network
@@ -108,6 +110,7 @@ class Learned:
     stages: list[Count]
     cut: str
     features: object
+    runtime: Decision | None = None
 
     def outputs(self, task: Task, indices: np.ndarray | None = None) -> np.ndarray:
         """Return the outputs (n, outputs) float32 for all examples, or for some."""
@@ -126,12 +129,13 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = WHOLE) -> 
         title: of the bar.
     """
     course = begin(lesson, trunk, splits)
-    ready, progress = None, None
+    ready, progress, runtime = None, None, None
     for number in range(len(course.phases)):
         if not lesson.keeper.is_past(title, number):
             ready, progress = learn_phase(lesson, course, number, before=progress, title=title)
+            runtime = ready.features.runtime or runtime
     network, scale = course.network, course.material.scale
-    return Learned(network, scale, progress.rows, count_parameters(network), ready.cut, ready.features)
+    return Learned(network, scale, progress.rows, count_parameters(network), ready.cut, ready.features, runtime)
 
 
 def begin(lesson: Lesson, trunk: object, splits: Splits) -> Curriculum:

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from finetune import decide
 from finetune.clock import Clock
@@ -14,6 +15,7 @@ from finetune.data.column_words import column_lines
 from finetune.data.findings import refuse_errors
 from finetune.data.given import Given
 from finetune.data.known import pack
+from finetune.data.split import Splits
 from finetune.data.targets import Target
 from finetune.environment import environment
 from finetune.folds import answer_by_folds
@@ -30,6 +32,7 @@ from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
 from finetune.training.event_log import EventLog
 from finetune.training.gradients import gradient_faults
+from finetune.transfer.runtimes import BFLOAT16
 from finetune.transfer.trunk import verify_joined
 from zoo.errors import ConfigError
 from zoo.weights.sources import file_sha256
@@ -147,12 +150,14 @@ def run_recipe(
                 folds = answer_by_folds(lesson, trunk, splits.folds)
         log = [EventLog(run_dir.event_folder)] if config.tensorboard else []
         learned = learn(replace(lesson, callbacks=(*callbacks, *log)), trunk, splits)
+        if learned.runtime:
+            decisions = [*decisions, learned.runtime]
+            config = config.model_copy(update={"runtime": learned.runtime.value})
+            run_dir.write_json("config", config.model_dump(mode="json"))
         reporter.say(kind.sizes(learned.features, clock.seconds))
         with clock("verify"):
-            outputs = learned.outputs(task)
             model = learned.network.finished(task, learned.scale)
-            first, count = kind.first_inputs(config, trunk, data)
-            verify_joined(model, first, outputs[:count], learned.scale)
+            outputs = _verified_outputs(lesson, trunk, learned, model, splits)
 
         # Evaluation: the test side is looked at here, once.
         with clock("evaluate"):
@@ -181,6 +186,22 @@ def run_recipe(
         write_report(run_dir)
         run_dir.finish()
     return Run(run_dir.path)
+
+
+def _verified_outputs(
+    lesson: Lesson, trunk: object, learned: Learned, model: keras.Model, splits: Splits
+) -> np.ndarray:
+    """Return what was learned to answer, (n, outputs) for all examples, after holding the finished model against it."""
+    kind, config, data = lesson.kind, lesson.config, lesson.data
+    outputs = learned.outputs(TASKS[kind.target(data).task])
+    first, count = kind.first_inputs(config, trunk, data)
+    rounded = learned.features.runtime is not None and learned.features.runtime.value == BFLOAT16
+    verify_joined(model, first, outputs[:count], learned.scale, rounded=rounded)
+    if rounded:
+        # judged are answers of the model that is kept, not those on features that it would not compute
+        outputs = outputs.copy()
+        outputs[list(splits.test)] = kind.model_outputs(config, trunk, data, model, splits.test)
+    return outputs
 
 
 def run_stem(root: str) -> str:

@@ -27,8 +27,9 @@ from finetune.report.sheet import contact_sheet
 from finetune.training.augmentation import augmented, layers
 from finetune.training.mixing import Mixing
 from finetune.transfer import trunk as trunks
-from finetune.transfer.features import Features, trunk_features
+from finetune.transfer.features import Features
 from finetune.transfer.network import INPUTS, Network
+from finetune.transfer.trunk_features import trunk_features
 
 NOUN = "pictures"
 # Pictures that the report shows as training saw them.
@@ -172,6 +173,14 @@ def first_inputs(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspec
     examples = inspection.examples
     first = next(load.pictures(config, examples, range(len(examples)), trunk.preprocessing))
     return first, len(first)
+
+
+def model_outputs(
+    config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection, model: keras.Model, indices: Sequence[int]
+) -> np.ndarray:
+    """Return what the finished model answers for some pictures, (n, outputs) float32."""
+    batches = load.pictures(config, inspection.examples, indices, trunk.preprocessing)
+    return np.concatenate(list(trunks.forward(model, batches, batch_size=config.batch_size)))
 
 
 def describe_data(inspection: Inspection, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:

@@ -70,6 +70,7 @@ class Prepared:
 
     array: np.ndarray
     reused_rows: int = 0
+    runtime: None = None
 
 
 def resolve(config: FinetuneConfig, series: Series) -> tuple[FinetuneConfig, list[Decision]]:

@@ -58,6 +58,7 @@ class Encoded:
 
     array: np.ndarray
     reused_rows: int = 0
+    runtime: None = None
 
 
 def scan(config: FinetuneConfig, table: Table, target: str) -> Rows:

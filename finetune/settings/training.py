@@ -34,6 +34,9 @@ class TrainingSettings(Settings):
         fine_tune_epochs: most epochs of each phase in which pretrained stages learn.
         fine_tune_factor: what the learning rate is multiplied by in those.
         weights: "imagenet", a full tag, or the path of a weights file.
+        runtime: what runs the frozen part of a pretrained network over pictures: "keras", "openvino" (the same numbers
+            to five digits) or "openvino_bf16" (others in the second digit); "auto" takes the faster of the first two.
+            The finished model is a Keras model in float32 whatever ran.
         augmentation: how much training pictures differ from epoch to epoch; "none", "light" (mirrored and moved),
             "medium" (also turned, zoomed, lighter and darker) or "strong"; for method scratch.
         mixup: parameter of the Beta distribution that blends two pictures; 0 for none; for method scratch.
@@ -83,6 +86,7 @@ class TrainingSettings(Settings):
     fine_tune_epochs: int = Field(15, ge=1, le=100_000)
     fine_tune_factor: float = Field(0.1, gt=0, le=1, allow_inf_nan=False)
     weights: str = "imagenet"
+    runtime: Literal["auto", "keras", "openvino", "openvino_bf16"] = "auto"
     augmentation: Literal["none", "light", "medium", "strong"] = "none"
     mixup: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
     cutmix: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)

@@ -11,20 +11,13 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
-import PIL
 
-from finetune.config import FinetuneConfig
-from finetune.data.checks import Inspection
-from finetune.data.images import DECODER_VERSION
-from finetune.data.load import pictures
 from finetune.data.stored_rows import StoredRows
-from finetune.progress import Reporter
-from finetune.transfer.trunk import Trunk, forward
+from finetune.decide import Decision
 from zoo.atomic import remove_leftovers, write_atomic
 from zoo.errors import ResourceError, RunStateError
 
@@ -40,11 +33,13 @@ class Features:
         array: (num_examples, channels) float32, read from disk row by row.
         reused_rows: how many rows an earlier run had left.
         path: folder of the cache entry.
+        runtime: what ran the network that gave them, and why; None for none.
     """
 
     array: np.ndarray | StoredRows
     reused_rows: int
     path: Path
+    runtime: Decision | None = None
 
 
 def features_key(parts: Mapping[str, object]) -> str:
@@ -145,54 +140,9 @@ def _append(file: _File, parts: dict[str, object], done: int, arrays: Iterable[n
         raise RunStateError(f"{file.entry}: {done} rows of features came for {rows} examples")
 
 
-def trunk_features(
-    trunk: Trunk, below: keras.Model, cut: str, inspection: Inspection, config: FinetuneConfig, reporter: Reporter
-) -> Features:
-    """Return what all examples are at a cut, cached by everything that decides it.
-
-    Args:
-        trunk: says how pictures are prepared.
-        below: the network up to the cut.
-        cut: its name.
-        inspection: the pictures.
-        config: model, batch_size, threads, cache_dir.
-        reporter: shows progress.
-
-    Raises:
-        DataError: a picture changed since it was checked.
-        ResourceError: the cache cannot be written.
-    """
-    examples = inspection.examples
-    parts = {
-        "format": 2,
-        "model": config.model,
-        "cut": cut,
-        "weights": _digest(below),
-        "preprocessing": asdict(trunk.preprocessing),
-        "data": inspection.fingerprint,
-        "decoder": [DECODER_VERSION, PIL.__version__],
-        "runtime": [keras.backend.backend(), keras.version(), "float32"],
-    }
-
-    def compute(first: int) -> Iterator[np.ndarray]:
-        with reporter.track("computing features", len(examples)) as advance:
-            advance(first)
-            batches = pictures(config, examples, range(first, len(examples)), trunk.preprocessing)
-            for array in forward(below, batches, batch_size=config.batch_size):
-                yield array
-                advance(len(array))
-
-    shape = (len(examples), *below.output_shape[1:])
-    return cached_features(config.cache_path / "features", parts, shape, compute)
-
-
-def _digest(model: keras.Model) -> str:
-    """Return the SHA-256 of all weights of a model, with their shapes, in order."""
-    digest = hashlib.sha256()
-    for array in model.get_weights():
-        digest.update(f"{array.shape} {array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+def is_complete(folder: Path, parts: Mapping[str, object], shape: tuple[int, ...]) -> bool:
+    """Whether all rows of the features that `parts` name are in the cache, as `cached_features` would take them."""
+    return _rows_done(_File(folder / features_key(parts), shape, np.dtype("<f4"))) == shape[0]
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from zoo.weights.load import read_weights
 
 # Largest difference that one network may show between its two paths; float32 sums in another order differ by 1e-5.
 JOIN_TOLERANCE = 1e-3
+# The same where the features were computed in bfloat16: probabilities of linear heads on EfficientNet-Lite0 differed by
+# up to 0.05 on data/fashion-mini, those of other pictures by 0.3 and more.
+ROUNDED_JOIN_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,18 @@ def forward(model: keras.Model, batches: Iterable[np.ndarray], *, batch_size: in
     A short batch is filled up with zeros and its output cut, so that the graph is traced for one shape only.
     """
     for batch in batches:
-        short = batch_size - len(batch)
-        if short:
-            batch = np.concatenate([batch, np.zeros((short, *batch.shape[1:]), batch.dtype)])
-        yield np.asarray(model.predict_on_batch(batch))[: batch_size - short]
+        yield np.asarray(model.predict_on_batch(filled_up(batch, batch_size)))[: len(batch)]
+
+
+def filled_up(batch: np.ndarray, size: int) -> np.ndarray:
+    """Return a batch with rows of zeros behind its own where it has fewer than `size`."""
+    short = size - len(batch)
+    return np.concatenate([batch, np.zeros((short, *batch.shape[1:]), batch.dtype)]) if short else batch
+
+
+def as_inputs(model: keras.Model, batch: object) -> object:
+    """Return a batch as calling a model takes it: a list of one where it was made from a list."""
+    return [batch] if isinstance(model.input, list) else batch
 
 
 def head_outputs(
@@ -88,7 +99,9 @@ def head_outputs(
     return outputs_of(logits, task, scale)
 
 
-def verify_joined(model: keras.Model, inputs: object, expected: np.ndarray, scale: Scale | None = None) -> float:
+def verify_joined(
+    model: keras.Model, inputs: object, expected: np.ndarray, scale: Scale | None = None, *, rounded: bool = False
+) -> float:
     """Compare the joined model on raw inputs with what the head gave for the features of the same examples.
 
     Args:
@@ -96,6 +109,7 @@ def verify_joined(model: keras.Model, inputs: object, expected: np.ndarray, scal
         inputs: what the model takes, for a batch of examples.
         expected: (batch, outputs) float32, as `head_outputs` gave them.
         scale: of outputs that are numbers; the difference is then relative to their standard deviation.
+        rounded: whether the features were computed in bfloat16, which differs more.
 
     Returns:
         The largest difference between the two paths: absolute for probabilities.
@@ -108,7 +122,7 @@ def verify_joined(model: keras.Model, inputs: object, expected: np.ndarray, scal
     # a network that has hardly learned may answer with huge numbers, of which float32 keeps seven digits
     largest = max(1.0, float((np.abs(expected - (scale.mean if scale else 0)) / unit).max()))
     difference = float((np.abs(joined - expected) / unit).max()) / largest
-    if not difference <= JOIN_TOLERANCE:
+    if not difference <= (ROUNDED_JOIN_TOLERANCE if rounded else JOIN_TOLERANCE):
         raise RunStateError(
             f"the joined model differs from the head on cached features by {difference:.2g} in an output: "
             f"the cached features are damaged. Delete the folder `features` of the cache and run again"

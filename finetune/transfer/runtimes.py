@@ -1,0 +1,211 @@
+"""What runs the frozen part of a network: Keras, or OpenVINO where it is there, is faster, and gives the same."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from finetune.environment import cpu_name
+from finetune.transfer import openvino_runner
+from finetune.transfer.agreement import BFLOAT16_COSINE, FLOAT32_COSINE, agreement, is_equal, probe_scores
+from finetune.transfer.features import features_key
+from finetune.transfer.openvino_runner import NotConverted, OpenVinoRunner
+from finetune.transfer.trunk import as_inputs, forward
+from zoo.atomic import write_atomic
+
+AUTO, KERAS, OPENVINO, BFLOAT16 = "auto", "keras", "openvino", "openvino_bf16"
+# Those that auto chooses from. bfloat16 changes the features by some percent, so it is never taken unasked.
+FLOAT32 = (OPENVINO, KERAS)
+NAMES = {KERAS: "Keras", OPENVINO: "OpenVINO", BFLOAT16: "OpenVINO in bfloat16"}
+# Converting, tracing and timing take as long as Keras takes for a dozen batches; less is not worth a choice.
+WORTH_TIMING = 16
+_TIMED = 2
+_PROBED = 128
+
+Run = Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be run.
+
+    Attributes:
+        model: pictures (batch, height, width, channels) to features.
+        batch_size: of all batches.
+        count: pictures.
+        pictures: gives those at some indices as batches of uint8.
+        values: targets of all pictures, as `Target.values`.
+    """
+
+    model: keras.Model
+    batch_size: int
+    count: int
+    pictures: Callable[[Sequence[int]], Iterable[np.ndarray]]
+    values: np.ndarray
+
+    def sample(self, count: int) -> Sequence[int]:
+        """Return at most `count` indices, evenly over all pictures."""
+        return np.unique(np.linspace(0, self.count - 1, min(count, self.count)).astype(int)).tolist()
+
+    def by_keras(self, batch: np.ndarray) -> np.ndarray:
+        """Return what Keras gives for a batch, without a trace."""
+        return np.asarray(self.model(as_inputs(self.model, batch), training=False))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs a network, and why.
+
+    Attributes:
+        runtime: one of `NAMES`.
+        why: in words.
+        rates: pictures a second of those that were timed.
+    """
+
+    runtime: str
+    why: str
+    rates: Mapping[str, float] | None = None
+
+
+def identity(runtime: str) -> list[str]:
+    """Return what of a runtime decides the numbers, for the name of a cache entry."""
+    if runtime == KERAS:
+        return [keras.backend.backend(), keras.version(), "float32"]
+    return ["openvino", openvino_runner.version(), _precision(runtime), keras.version()]
+
+
+def hindrance(runtime: str) -> str:
+    """Return why a runtime cannot be used on this machine, or nothing."""
+    if runtime == KERAS:
+        return ""
+    if keras.backend.backend() != "tensorflow":
+        return f"OpenVINO takes networks from Keras on TensorFlow; here it runs on {keras.backend.backend()}"
+    if not openvino_runner.is_installed():
+        return "OpenVINO, which may be faster, is not installed: pip install 'keras-graft[fast]'"
+    if runtime == BFLOAT16 and not openvino_runner.has_bfloat16():
+        return "this CPU does not compute in bfloat16"
+    return ""
+
+
+def memory_file(folder: Path, network: Mapping[str, object]) -> Path:
+    """Return where the choice for a network is remembered: one place for each network, machine and set of versions."""
+    installed = openvino_runner.version() if not hindrance(OPENVINO) else None
+    machine = [cpu_name(), os.cpu_count(), keras.backend.backend(), keras.version(), installed]
+    return folder / f"{features_key({'network': network, 'machine': machine})}.json"
+
+
+def choose(work: Work, wanted: str, memory: Path, warn: Callable[[str], None]) -> tuple[Choice, Run]:
+    """Return what runs a network here, and the function from batches to features that does it.
+
+    Whatever is not Keras is compared with Keras on the first batch of these pictures, every time. With "auto" the
+    faster of two is chosen by timing two batches of each, once for a network on a machine.
+
+    Args:
+        work: the network and its pictures.
+        wanted: "auto", or one of `NAMES`.
+        memory: where the choice of "auto" is kept.
+        warn: told where something that was asked for by name cannot be had.
+    """
+    run_keras = partial(forward, work.model, batch_size=work.batch_size)
+    if wanted == AUTO:
+        return _fastest(work, memory, run_keras)
+    reasons = []
+    for runtime in (BFLOAT16, OPENVINO)[wanted != BFLOAT16 :] if wanted != KERAS else ():
+        run, words = _checked(work, runtime)
+        if run:
+            return Choice(runtime, "; ".join([*reasons, words])), run
+        reasons.append(f"not {NAMES[runtime]}: {words}")
+        warn(f"runtime={wanted}: {reasons[-1]}")
+    return Choice(KERAS, "; ".join(reasons) or "as asked"), run_keras
+
+
+def _fastest(work: Work, memory: Path, run_keras: Run) -> tuple[Choice, Run]:
+    """Return the runtime of "auto": as timed before, or timed now where that is worth its time."""
+    if keras.distribution.list_devices("gpu"):
+        return Choice(KERAS, "a GPU is there"), run_keras
+    reason, known = hindrance(OPENVINO), _remembered(memory)
+    if not reason and not known and work.count < WORTH_TIMING * work.batch_size:
+        reason = f"{work.count:,} pictures are too few to be worth timing others"
+    if reason or (known and known.runtime == KERAS):
+        return known if known and not reason else Choice(KERAS, reason), run_keras
+    run, words = _checked(work, OPENVINO)
+    if not run:
+        return Choice(KERAS, f"not OpenVINO: {words}"), run_keras
+    if known:
+        return Choice(OPENVINO, f"{known.why}; {words}", known.rates), run
+    choice = _timed(work, {OPENVINO: run, KERAS: run_keras})
+    # a cache that cannot be written is reported when the features are
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(memory, json.dumps(asdict(choice)))
+    if choice.runtime == KERAS:
+        return choice, run_keras
+    return Choice(OPENVINO, f"{choice.why}; {words}", choice.rates), run
+
+
+def _timed(work: Work, runs: Mapping[str, Run]) -> Choice:
+    """Return the fastest of several, by two batches of each after a first one that compiles."""
+    batch = next(iter(work.pictures(range(min(work.batch_size, work.count)))))
+    rates = {}
+    for runtime, run in runs.items():
+        # as many at a time as are in flight later
+        batches = [batch] * max(_TIMED, getattr(run, "in_flight", 1))
+        for _ in run(batches[:1]):
+            pass
+        started = time.perf_counter()
+        for _ in run(batches):
+            pass
+        rates[runtime] = len(batch) * len(batches) / (time.perf_counter() - started)
+    best = max(rates, key=rates.get)
+    shown = ", ".join(f"{NAMES[runtime]} {rate:,.0f}" for runtime, rate in sorted(rates.items(), key=lambda r: -r[1]))
+    return Choice(best, f"pictures a second in a trial on this machine: {shown}", rates)
+
+
+def _checked(work: Work, runtime: str) -> tuple[Run | None, str]:
+    """Return a runtime that gives what Keras gives, and by how much; or None and why not."""
+    reason = hindrance(runtime)
+    if reason:
+        return None, reason
+    try:
+        run = OpenVinoRunner(work.model, batch_size=work.batch_size, precision=_precision(runtime))
+    except NotConverted as error:
+        return None, f"it cannot run this network ({error})"
+    exact = runtime != BFLOAT16
+    indices = range(min(work.batch_size, work.count)) if exact else work.sample(_PROBED)
+    batches = list(work.pictures(indices))
+    found = np.concatenate(list(run(batches)))
+    expected = np.concatenate([work.by_keras(batch) for batch in batches])
+    cosine, needed = agreement(found, expected, each=exact), FLOAT32_COSINE if exact else BFLOAT16_COSINE
+    words = f"cosine to Keras' features {_digits(cosine)} on {len(found)} pictures"
+    if not cosine >= needed:
+        return None, f"{words}, {needed} is needed"
+    if exact:
+        return run, words
+    right, right_of_keras, asked = probe_scores(found, expected, work.values[indices])
+    words += f", a probe on them right on {right} of {asked}, on Keras' {right_of_keras}"
+    return (run, words) if is_equal(right, right_of_keras) else (None, words)
+
+
+def _digits(cosine: float) -> str:
+    """Return a cosine cut, not rounded, to six digits: 1 is said of nothing but 1."""
+    return f"{int(cosine * 1e6) / 1e6:.6f}"
+
+
+def _precision(runtime: str) -> str:
+    return "bfloat16" if runtime == BFLOAT16 else "float32"
+
+
+def _remembered(memory: Path) -> Choice | None:
+    """Return the choice that was written, or None for none that can be read."""
+    try:
+        found = json.loads(memory.read_bytes())
+        return Choice(found["runtime"], str(found["why"]), found["rates"]) if found["runtime"] in FLOAT32 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
