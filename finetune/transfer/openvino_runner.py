@@ -96,16 +96,14 @@ def _library() -> ModuleType:
 
 
 def _constant_graph(model: keras.Model, batch_size: int) -> bytes:
-    """Return a network as a TensorFlow graph without variables.
-
-    `Model.export` would do too, but takes four times as long, and OpenVINO refuses its variables whose names begin with
-    an underscore.
-    """
+    """Return a network as a TensorFlow graph without variables; `Model.export` takes four times as long."""
     values = [[np.asarray(v) for v in vs] for vs in (model.trainable_variables, model.non_trainable_variables)]
 
     def run(pictures: tf.Tensor) -> tf.Tensor:
         constants = [[tf.constant(value) for value in side] for side in values]
-        outputs, _ = model.stateless_call(*constants, as_inputs(model, pictures), training=False)
+        # inside a scope, layers may be called as they like; at the root no name may begin with an underscore
+        with tf.name_scope("network"):
+            outputs, _ = model.stateless_call(*constants, as_inputs(model, pictures), training=False)
         return outputs
 
     signature = tf.TensorSpec((batch_size, *model.input_shape[1:]), "float32")
