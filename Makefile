@@ -37,5 +37,5 @@ clean:
 	touch $@
 
 .venv/dev.stamp: .venv/demo.stamp
-	$(INSTALL) -e '.[weights,hub,tensorboard,dev]'
+	$(INSTALL) -e '.[weights,hub,fast,tensorboard,dev]'
 	touch $@

@@ -1,0 +1,54 @@
+"""Features that were computed another way, held against those of Keras."""
+
+import numpy as np
+import pytest
+
+from finetune.transfer.agreement import FLOAT32_COSINE, agreement, is_equal, probe_scores
+
+
+@pytest.fixture
+def features():
+    """Forty rows of positive numbers, some of which are zero."""
+    return np.maximum(np.random.default_rng(0).normal(size=(40, 6, 4)), 0).astype("float32")
+
+
+def test_same_features_agree_fully(features):
+    """What differs in the last digits has a cosine of 1 to five digits."""
+    nearly = features * np.float32(1 + 1e-6)
+    assert agreement(nearly, features, each=True) == pytest.approx(1, abs=1e-9)
+
+
+def test_one_picture_that_differs_is_seen(features):
+    """The cosine of each is that of the worst picture; all of them as one vector hide it."""
+    wrong = features.copy()
+    wrong[7] = wrong[7][::-1]
+    assert agreement(wrong, features, each=True) < 0.9 < agreement(wrong, features, each=False)
+
+
+@pytest.mark.parametrize("change", [lambda f: 1.03 * f, lambda f: 0 * f, lambda f: f * np.nan, lambda f: -f])
+def test_another_length_is_no_agreement(features, change):
+    """A factor, zeros, values that are not finite and the other sign do not pass."""
+    assert not agreement(change(features), features, each=False) >= FLOAT32_COSINE
+
+
+def test_pictures_without_features_agree_with_each_other(features):
+    """Rows of zeros on both sides are the same, not undefined."""
+    features[3] = 0
+    assert agreement(features, features, each=True) == pytest.approx(1)
+    other = features.copy()
+    other[3] = 1
+    assert agreement(other, features, each=True) == 0
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
+def test_probe_on_other_features_is_worse(kind):
+    """A probe that learned from features in another order fails on those of Keras, whatever is predicted."""
+    classes = np.arange(80) // 2 % 4
+    flags = np.eye(4)[classes]
+    values = {"classes": classes, "labels": flags.astype("float32"), "numbers": classes[:, None] * 2.5}[kind]
+    features = flags @ np.array([[5, 0, 0, 0, 1], [0, 5, 0, 0, 1], [0, 0, 5, 0, 1], [0, 0, 0, 5, 1]])
+    features = features + np.random.default_rng(0).normal(scale=0.1, size=features.shape)
+    same = probe_scores(features, features, values)
+    mixed = probe_scores(features[:, [1, 2, 3, 0, 4]], features, values)
+    assert same == (40, 40, 40) and is_equal(*same[:2])
+    assert not is_equal(*mixed[:2])

@@ -1,0 +1,95 @@
+"""OpenVINO runs what Keras runs: the same numbers, in order, at every cut; needs the extra `fast`."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from finetune.config import make_config
+from finetune.transfer import openvino_runner
+from finetune.transfer import trunk as trunks
+from finetune.transfer.network import make_network
+from finetune.transfer.openvino_runner import NotConverted, OpenVinoRunner
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.skipif(not openvino_runner.is_installed(), reason="the extra `fast` is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Real Lite0 weights at a small size, with a head."""
+    config = make_config({"model": "efficientnet_lite0", "image_size": 32, "cache_dir": "/nonexistent"})
+    return make_network(trunks.build_trunk(config).model, trunks.new_head(1280, 3, dropout=0.2, seed=0), staged=True)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Eleven noisy pictures."""
+    return np.random.default_rng(0).integers(0, 256, (11, 32, 32, 3), dtype="uint8")
+
+
+@pytest.fixture(scope="module")
+def exact(network):
+    """The network up to its features."""
+    return OpenVinoRunner(network.below("features"), batch_size=4)
+
+
+def answers(runner, pictures):
+    """Return what a runner gives for pictures in batches of four."""
+    return np.concatenate(list(runner(pictures[start : start + 4] for start in range(0, len(pictures), 4))))
+
+
+@pytest.mark.parametrize("cut", ["stem", "stage4"])
+def test_every_cut_gives_what_keras_gives(network, pictures, cut):
+    """Maps in the middle of the network agree in five digits, the short last batch included."""
+    below = network.below(cut)
+    expected = np.asarray(below(trunks.as_inputs(below, pictures)))
+    found = answers(OpenVinoRunner(below, batch_size=4), pictures)
+    assert found.shape == expected.shape and found.dtype == "float32"
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_features_are_those_of_keras(network, pictures, exact):
+    """Pooled features agree in five digits."""
+    below = network.below("features")
+    expected = np.asarray(below(trunks.as_inputs(below, pictures)))
+    np.testing.assert_allclose(answers(exact, pictures), expected, atol=1e-5 * expected.max())
+
+
+def test_rows_depend_on_nothing_but_their_picture(pictures, exact):
+    """The same picture gives the same bits at another place of another batch, so that a run can go on anywhere."""
+    np.testing.assert_array_equal(answers(exact, pictures)[3:], answers(exact, pictures[3:]))
+
+
+def test_bfloat16_is_near_but_not_the_same(network, pictures, exact):
+    """Half the digits give features that differ by some percent, and no more."""
+    if not openvino_runner.has_bfloat16():
+        pytest.skip("this CPU does not compute in bfloat16")
+    rounded = OpenVinoRunner(network.below("features"), batch_size=4, precision="bfloat16")
+    expected = answers(exact, pictures)
+    difference = np.linalg.norm(answers(rounded, pictures) - expected) / np.linalg.norm(expected)
+    assert 1e-4 < difference < 0.3
+
+
+def test_layers_may_be_called_with_an_underscore():
+    """Names that TensorFlow refuses at the root of a graph are no hindrance."""
+    inputs = keras.Input((8, 8, 3))
+    outputs = layers.GlobalAveragePooling2D(name="_pool")(layers.Conv2D(4, 3, name="_conv")(inputs))
+    model, pictures = keras.Model(inputs, outputs), np.full((2, 8, 8, 3), 7, "uint8")
+    np.testing.assert_allclose(answers(OpenVinoRunner(model, batch_size=4), pictures), model(pictures), rtol=1e-5)
+
+
+def test_network_that_cannot_be_converted_says_why():
+    """An operation that OpenVINO does not know is one error with a reason."""
+
+    @keras.saving.register_keras_serializable()
+    class Eigenvalues(layers.Layer):
+        def call(self, x):
+            return keras.ops.eigh(x)[0]
+
+    inputs = keras.Input((8, 8, 8))
+    model = keras.Model(inputs, layers.Flatten()(Eigenvalues()(inputs)))
+    with pytest.raises(NotConverted, match="."):
+        OpenVinoRunner(model, batch_size=2)

@@ -1,0 +1,108 @@
+"""Runs on whatever runs the network: what is recorded, taken from the cache, and judged."""
+
+import json
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+
+import finetune
+from finetune.config import make_config
+from finetune.data.folder import scan_folder
+from finetune.data.load import check_examples
+from finetune.progress import Reporter
+from finetune.transfer import openvino_runner, runtimes
+from finetune.transfer.trunk import Trunk, forward
+from finetune.transfer.trunk_features import trunk_features
+from zoo.errors import ConfigError
+from zoo.spec import Preprocessing
+
+pytestmark = pytest.mark.keras
+needs_openvino = pytest.mark.skipif(not openvino_runner.is_installed(), reason="the extra `fast` is not installed")
+
+
+def runtime_of(run):
+    """Return the runtime of config.json and the reason of model.json."""
+    config = json.loads((run.path / "config.json").read_text())
+    decisions = json.loads((run.path / "model.json").read_text())["decisions"]
+    return config["runtime"], next(found["why"] for found in decisions if found["what"] == "runtime")
+
+
+@pytest.fixture
+def features_of(pictures, tmp_path, monkeypatch):
+    """Give features of thirty pictures by a small network, where OpenVINO is played by Keras."""
+    config = make_config({"data": str(pictures), "batch_size": 8, "cache_dir": str(tmp_path / "cache")})
+    inspection = check_examples(config, scan_folder(config.data), Reporter(0))
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Flatten()(inputs))
+    trunk = Trunk(model, Preprocessing(8, (0, 0, 0), (1, 1, 1)), "0" * 64)
+    played = lambda model, batch_size, precision: partial(forward, model, batch_size=batch_size)  # noqa: E731
+    monkeypatch.setattr(runtimes, "OpenVinoRunner", played)
+    monkeypatch.setattr(runtimes, "hindrance", lambda runtime: "")
+    monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")
+
+    def features(runtime):
+        wanted = config.model_copy(update={"runtime": runtime, "image_size": 8})
+        return trunk_features(trunk, model, "features", inspection, wanted, Reporter(0))
+
+    return features
+
+
+def test_features_in_the_cache_decide_for_auto(features_of, monkeypatch):
+    """Whatever float32 runtime left all features, auto takes them and builds nothing."""
+    first = features_of("openvino")
+    monkeypatch.setattr(runtimes, "choose", lambda *a, **k: pytest.fail("a runtime was chosen"))
+    second = features_of("auto")
+    assert (second.runtime.value, second.reused_rows, second.path) == ("openvino", 30, first.path)
+
+
+def test_features_of_another_precision_are_not_taken(features_of):
+    """Auto never reads what bfloat16 left, and bfloat16 never what float32 did."""
+    paths = [features_of(runtime).path for runtime in ("openvino_bf16", "auto", "openvino")]
+    assert len(set(paths)) == 3
+    assert features_of("auto").runtime.value != "openvino_bf16"
+
+
+def test_what_ran_is_in_config_and_decisions(small_run):
+    """A run that is left to itself says what it took, so that its config repeats it."""
+    runtime, why = runtime_of(small_run)
+    assert runtime == "keras" and ("too few" in why or "not installed" in why)
+
+
+@needs_openvino
+def test_model_of_openvino_features_is_that_of_keras(small_run, tmp_path):
+    """Both runtimes lead to the same model within float tolerance."""
+    config = json.loads((small_run.path / "config.json").read_text())
+    run = finetune.fit(**config | {"runtime": "openvino", "run_dir": tmp_path / "run"}, verbose=0)
+    assert runtime_of(run)[0] == "openvino" and "cosine to Keras' features 0.99999" in runtime_of(run)[1]
+    picture = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
+    ours, theirs = (one.model.predict(picture, verbose=0) for one in (run, small_run))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+@needs_openvino
+def test_rounded_features_are_judged_by_the_finished_model(small_run, tmp_path, monkeypatch):
+    """With bfloat16, test metrics are those of the float32 model that is kept, as evaluate finds them."""
+    if not openvino_runner.has_bfloat16():
+        pytest.skip("this CPU does not compute in bfloat16")
+    monkeypatch.setattr(runtimes, "BFLOAT16_COSINE", 0.9)
+    config = json.loads((small_run.path / "config.json").read_text())
+    run = finetune.fit(**config | {"runtime": "openvino_bf16", "run_dir": tmp_path / "run"}, verbose=0)
+    assert runtime_of(run)[0] == "openvino_bf16"
+    assert run.metrics["test"]["loss"] == pytest.approx(run.evaluate()["loss"], abs=1e-6)
+
+
+def test_missing_openvino_is_named_before_anything_runs(pictures, tmp_path, monkeypatch):
+    """Asked for by name without the package: one line with the command, and no run directory."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "openvino" else object())
+    with pytest.raises(ConfigError, match=r"pip install 'keras-graft\[fast\]'"):
+        finetune.fit(pictures, runtime="openvino", run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_rounded_features_and_folds_are_refused(pictures, monkeypatch):
+    """Folds are judged on features alone, which would not be those of the model."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    with pytest.raises(ConfigError, match="folds"):
+        finetune.fit(pictures, runtime="openvino_bf16", folds=3)
