@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ import tensorflow as tf
 from finetune.transfer.trunk import as_inputs, filled_up
 
 PACKAGE = "openvino"
+_TELEMETRY = "openvino_telemetry"
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 # What OpenVINO and TensorFlow raise for a network that they cannot turn into one another's.
 _NOT_CONVERTED = (RuntimeError, ValueError, TypeError, NotImplementedError, tf.errors.OpError)
@@ -48,7 +50,6 @@ class OpenVinoRunner:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "network.pb"
                 file.write_bytes(_constant_graph(model, batch_size))
-                # not openvino.convert_model, which reports its use to the publisher
                 core = _library().Core()
                 self._compiled = core.compile_model(_of_bytes(core.read_model(file)), "CPU", options)
         except _NOT_CONVERTED as error:
@@ -92,7 +93,21 @@ def version() -> str:
 
 
 def _library() -> ModuleType:
-    return importlib.import_module(PACKAGE)
+    """Return OpenVINO, imported so that it tells nobody.
+
+    `import openvino` reports itself to Google Analytics unless the package that does it is not there; it is hidden
+    while OpenVINO is imported, which then takes a substitute of its own that sends nothing.
+    """
+    if PACKAGE not in sys.modules:
+        hidden = sys.modules.get(_TELEMETRY)
+        sys.modules[_TELEMETRY] = None
+        try:
+            importlib.import_module(PACKAGE)
+        finally:
+            del sys.modules[_TELEMETRY]
+            if hidden:
+                sys.modules[_TELEMETRY] = hidden
+    return sys.modules[PACKAGE]
 
 
 def _constant_graph(model: keras.Model, batch_size: int) -> bytes:

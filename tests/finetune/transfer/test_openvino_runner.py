@@ -1,5 +1,9 @@
 """OpenVINO runs what Keras runs: the same numbers, in order, at every cut; needs the extra `fast`."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -71,6 +75,16 @@ def test_bfloat16_is_near_but_not_the_same(network, pictures, exact):
     expected = answers(exact, pictures)
     difference = np.linalg.norm(answers(rounded, pictures) - expected) / np.linalg.norm(expected)
     assert 1e-4 < difference < 0.3
+
+
+def test_nothing_is_reported_to_the_publisher(tmp_path):
+    """OpenVINO is imported without the package that sends events and leaves an identity in the home directory."""
+    code = "import sys; from finetune.transfer import openvino_runner as o; o.version(); print(*sys.modules)"
+    environment = os.environ | {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    loaded = done.stdout.split()
+    assert "openvino" in loaded and "openvino_telemetry" not in loaded
+    assert not (tmp_path / "intel").exists()
 
 
 def test_layers_may_be_called_with_an_underscore():
