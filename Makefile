@@ -23,6 +23,7 @@ format: .venv/dev.stamp
 
 bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/fit_twice.py
+	$(BIN)/python benchmarks/trunk_rate.py --rounds 3
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache

@@ -83,8 +83,8 @@ def rate(run: Run, batches: Callable[[], Batches]) -> float:
     return count / (time.perf_counter() - started)
 
 
-def table(title: str, sides: dict[str, Callable[[], float]], rounds: int) -> None:
-    """Measure all sides in every round and print medians, spread, and the ratio to the first."""
+def table(title: str, sides: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Measure all sides in every round, print medians, spread and the ratio to the first, and return the rates."""
     for side in sides.values():
         side()
     found: dict[str, list[float]] = {name: [] for name in sides}
@@ -96,6 +96,7 @@ def table(title: str, sides: dict[str, Callable[[], float]], rounds: int) -> Non
     for name, rates in found.items():
         ratio = statistics.median(a / b for a, b in zip(rates, first, strict=True))
         print(f"| {name} | {statistics.median(rates):.0f} | {min(rates):.0f}-{max(rates):.0f} | {ratio:.2f} |")
+    return found
 
 
 def write_photos(folder: Path, side: int, count: int) -> None:
@@ -149,7 +150,10 @@ def main() -> None:
         for name in ("OpenVINO float32", "Keras predict_on_batch"):
             for side in (256, 500) if name in bare else ():
                 way = end_to_end(trunk, bare[name], side, Path(folder), BATCH * chosen.batches)
-                table(f"{name}, JPEG files of {side} px", way, chosen.rounds)
+                found = table(f"{name}, JPEG files of {side} px", way, chosen.rounds)
+                # both keep all cores busy, so at best their times add up
+                shares = [1 / (1 + a / b) for a, b in zip(found["bare"], found["decoding alone"], strict=True)]
+                print(f"| the most that sharing the cores allows | | | {statistics.median(shares):.2f} |")
 
 
 if __name__ == "__main__":
