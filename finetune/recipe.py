@@ -150,10 +150,8 @@ def run_recipe(
                 folds = answer_by_folds(lesson, trunk, splits.folds)
         log = [EventLog(run_dir.event_folder)] if config.tensorboard else []
         learned = learn(replace(lesson, callbacks=(*callbacks, *log)), trunk, splits)
-        if learned.runtime:
-            decisions = [*decisions, learned.runtime]
-            config = config.model_copy(update={"runtime": learned.runtime.value})
-            run_dir.write_json("config", config.model_dump(mode="json"))
+        config, decisions = _with_runtime(config, decisions, learned.runtime)
+        run_dir.write_json("config", config.model_dump(mode="json"))
         reporter.say(kind.sizes(learned.features, clock.seconds))
         with clock("verify"):
             model = learned.network.finished(task, learned.scale)
@@ -186,6 +184,15 @@ def run_recipe(
         write_report(run_dir)
         run_dir.finish()
     return Run(run_dir.path)
+
+
+def _with_runtime(
+    config: FinetuneConfig, decisions: list[decide.Decision], runtime: decide.Decision | None
+) -> tuple[FinetuneConfig, list[decide.Decision]]:
+    """Return config and decisions with what ran the frozen part, so that the config repeats it."""
+    if runtime is None:
+        return config, decisions
+    return config.model_copy(update={"runtime": runtime.value}), [*decisions, runtime]
 
 
 def _verified_outputs(
