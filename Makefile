@@ -10,7 +10,7 @@ demo: .venv/demo.stamp
 
 test: .venv/dev.stamp
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
