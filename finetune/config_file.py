@@ -6,7 +6,7 @@ is text, the last of two equal keys wins) cannot happen. Tags, anchors and nesti
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -30,18 +30,9 @@ def read_config_file(path: str | Path) -> tuple[dict[str, object], dict[str, str
     Raises:
         ConfigError: the file is missing, too large, not of its format, has a key twice, or is not flat.
     """
-    path = Path(path)
     readers = {".yaml": _read_yaml, ".yml": _read_yaml, ".json": _read_json, ".toml": _read_toml}
-    if path.suffix.lower() not in readers:
-        raise ConfigError(f"{path}: a config file ends in {', '.join(readers)}")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path}: {path.stat().st_size:,} bytes are no config file; at most {MAX_BYTES:,}")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    path = Path(path)
+    text = read_text(path, readers)
     values, places = readers[path.suffix.lower()](path.name, text)
     for name, value in values.items():
         parts = [] if name in NESTED else value if isinstance(value, list) else [value]
@@ -52,14 +43,43 @@ def read_config_file(path: str | Path) -> tuple[dict[str, object], dict[str, str
     return values, places
 
 
-def _read_yaml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]:
+def read_text(path: Path, endings: Iterable[str]) -> str:
+    """Return the text of a config file.
+
+    Raises:
+        ConfigError: the file cannot be read, has another ending, is too large, or is not UTF-8.
+    """
+    if path.suffix.lower() not in endings:
+        raise ConfigError(f"{path}: a config file ends in {', '.join(endings)}")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: {path.stat().st_size:,} bytes are no config file; at most {MAX_BYTES:,}")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
+
+
+def compose_yaml(file: str, text: str) -> yaml.Node | None:
+    """Return the root of a YAML document's nodes, None where it is empty.
+
+    Raises:
+        ConfigError: the text is not YAML, or has tags, anchors or aliases in it.
+    """
     try:
         _refuse_yaml_beyond_values(file, text)
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{file}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file}: nested too deeply for a config") from error
+
+
+def _read_yaml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]:
+    document = compose_yaml(file, text)
     if document is None:
         return {}, {}
     if not isinstance(document, yaml.MappingNode):
@@ -109,6 +129,17 @@ def _refuse_yaml_beyond_values(file: str, text: str) -> None:
 
 
 def _read_json(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]:
+    values = read_json(file, text)
+    return values, dict.fromkeys(values, file)
+
+
+def read_json(file: str, text: str) -> dict[str, object]:
+    """Return the object that a JSON text holds.
+
+    Raises:
+        ConfigError: the text is not JSON, holds no object, or a key twice.
+    """
+
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         values: dict[str, object] = {}
         for name, value in pairs:
@@ -125,13 +156,24 @@ def _read_json(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]
         raise ConfigError(f"{file}: nested too deeply for a config") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: must hold an object of settings")
-    return values, dict.fromkeys(values, file)
+    return values
 
 
 def _read_toml(file: str, text: str) -> tuple[dict[str, object], dict[str, str]]:
+    values = read_toml(file, text)
+    return values, dict.fromkeys(values, file)
+
+
+def read_toml(file: str, text: str) -> dict[str, object]:
+    """Return the table that a TOML text holds.
+
+    Raises:
+        ConfigError: the text is not TOML.
+    """
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         hint = "TOML writes true and false in lower case, and text with backslashes in single quotes"
         raise ConfigError(f"{file}: not TOML ({error}); {hint}") from error
-    return values, dict.fromkeys(values, file)
+    except RecursionError as error:
+        raise ConfigError(f"{file}: nested too deeply for a config") from error
