@@ -144,18 +144,21 @@ class Space:
         Returns:
             The combination, or None where `MAX_DRAWS` draws gave none.
         """
-        given = given or {}
+        for _ in range(MAX_DRAWS if self.constraints else 1):
+            values = self.filled(given or {}, rng)
+            if self.allows(values):
+                return values
+        return None
+
+    def filled(self, given: Values, rng: random.Random) -> dict[str, Value]:
+        """Return a combination of what is given, where it is active, and draws; it may break constraints."""
 
         def choose(index: int, dimension: Dimension) -> Value:
             if dimension.name in given and not fault_of(dimension, given[dimension.name]):
                 return as_own(dimension, given[dimension.name])
             return value_at(dimension, rng.random())
 
-        for _ in range(MAX_DRAWS if self.constraints else 1):
-            values = self.complete(choose)
-            if self.allows(values):
-                return values
-        return None
+        return self.complete(choose)
 
     def combinations(self) -> Iterator[dict[str, Value]]:
         """Return every combination of finitely many, the last hyperparameter changing fastest.
