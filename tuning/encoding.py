@@ -28,8 +28,8 @@ def encode(space: Space, combinations: Sequence[Values]) -> np.ndarray:
         combinations: the values of each.
 
     Returns:
-        Array (combinations, columns) float64 in [0, 1]. Each value of an unordered choice has a column of its own; where
-        it is inactive, all of them are 0.
+        Array (combinations, columns) float64 in [0, 1]. Each value of an unordered choice has a column of its own;
+        where it is inactive, all of them are 0.
     """
     searched = [dimension for dimension in space.dimensions if not isinstance(dimension, Fixed)]
     rows = np.zeros((len(combinations), sum(width(dimension) for dimension in searched)))

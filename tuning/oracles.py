@@ -1,7 +1,7 @@
 """The four algorithms by name, and as oracles for keras-tuner's own tuners.
 
-An algorithm is a pure function of its setup and the trials so far, so that a search that was broken off proposes what an
-unbroken one would have. The oracles are keras-tuner's, with this function in place of what theirs get wrong.
+An algorithm is a pure function of its setup and the trials so far, so that a search that was broken off proposes what
+an unbroken one would have. The oracles are keras-tuner's, with this function in place of what theirs get wrong.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +48,8 @@ class Algorithm:
             index: number of the trial.
 
         Returns:
-            The proposal, the same for the same trials; None where every combination was tried; `WAIT` where it takes the
-            score of a running trial.
+            The proposal, the same for the same trials; None where every combination was tried; `WAIT` where it takes
+            the score of a running trial.
         """
         return ALGORITHMS[self.name](self.setup, trials, index)
 
@@ -129,7 +129,7 @@ class GridSearch(kt.oracles.GridSearchOracle):
 
 
 class BayesianOptimization(kt.oracles.BayesianOptimizationOracle):
-    """keras-tuner's Bayesian search with failures as failures, one-hot choices, no combination twice, and quick proposals."""
+    """keras-tuner's Bayesian search: failures are failures, choices one-hot, nothing twice, proposals quick."""
 
     def __init__(self, *args: object, seed: int | None = None, **kwargs: object):
         super().__init__(*args, seed=seed, **kwargs)
