@@ -126,6 +126,7 @@ def new_head(config: FinetuneConfig, shape: tuple[int, int, int], goal: Target) 
         shape,
         filters=config.units or _filters(shape[0]),
         dense_units=(),
+        activation="relu" if config.activation == "auto" else config.activation,
         normalization="batch",
         l2=config.l2,
         output_activation=None,

@@ -177,6 +177,8 @@ def new_network(config: FinetuneConfig, shape: tuple[int, ...], target: Target) 
         return zoo.softmax_regression(shape, outputs, l2=config.l2, output_activation=None, seed=config.seed)
     answer = {"task": "regression", "num_outputs": outputs} if regression else {"num_classes": outputs}
     options = {"l2": config.l2, "dropout": config.dropout, "seed": config.seed, "output_activation": None}
+    if config.activation != "auto":
+        options["activation"] = config.activation
     if config.units is not None:
         options["filters" if config.model == "cnn1d" else "units"] = config.units
     return getattr(zoo, config.model)(shape, **answer, **options)
