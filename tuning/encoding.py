@@ -6,6 +6,7 @@ import numpy as np
 
 from tuning.dimensions import Choice, Dimension, Fixed, position_of
 from tuning.space import Space, Values
+from tuning.trial import Value
 
 # Two different values of a choice are as far apart as the two ends of a range.
 _HOT = np.sqrt(0.5)
@@ -31,19 +32,30 @@ def encode(space: Space, combinations: Sequence[Values]) -> np.ndarray:
         Array (combinations, columns) float64 in [0, 1]. Each value of an unordered choice has a column of its own;
         where it is inactive, all of them are 0.
     """
-    searched = [dimension for dimension in space.dimensions if not isinstance(dimension, Fixed)]
-    rows = np.zeros((len(combinations), sum(width(dimension) for dimension in searched)))
-    for row, values in zip(rows, combinations, strict=True):
-        column = 0
-        for dimension, active in zip(space.dimensions, space.active(values), strict=True):
-            if isinstance(dimension, Fixed):
-                continue
-            if not _is_one_hot(dimension):
-                row[column] = _INACTIVE if active is None else position_of(dimension, values[dimension.name])
-            elif active is not None:
-                row[column + dimension.values.index(values[dimension.name])] = _HOT
-            column += width(dimension)
-    return rows
+    # whether a dimension is active has to be asked for each combination only where conditions are
+    active = [space.active(values) for values in combinations] if space.switches else None
+    parts = [np.zeros((len(combinations), 0))]
+    for at, dimension in enumerate(space.dimensions):
+        has_it = [True] * len(combinations) if active is None else [found[at] is not None for found in active]
+        values = [v[dimension.name] if has else None for v, has in zip(combinations, has_it, strict=True)]
+        if _is_one_hot(dimension):
+            parts.append(_one_hot(dimension, values, np.array(has_it, bool)))
+        elif not isinstance(dimension, Fixed):
+            parts.append(_positions(dimension, values, has_it))
+    return np.concatenate(parts, axis=1)
+
+
+def _one_hot(dimension: Choice, values: Sequence[Value], has_it: np.ndarray) -> np.ndarray:
+    places = {value: place for place, value in enumerate(dimension.values)}
+    found = np.array([places.get(value, 0) for value in values], int)
+    return np.eye(len(dimension.values))[found] * _HOT * has_it[:, None]
+
+
+def _positions(dimension: Dimension, values: Sequence[Value], has_it: Sequence[bool]) -> np.ndarray:
+    # few different values come up many times
+    places = {value: position_of(dimension, value) for value in set(values) - {None}}
+    row = [places[value] if has else _INACTIVE for value, has in zip(values, has_it, strict=True)]
+    return np.array(row)[:, None]
 
 
 def _is_one_hot(dimension: Dimension) -> bool:

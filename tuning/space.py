@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from tuning.constraints import Constraint
@@ -107,6 +108,13 @@ class Space:
         lines += [f"{name}: is new, {json.dumps(new[name])}" for name in new if name not in old]
         changed = [name for name in old if name in new and old[name] != new[name]]
         return "\n".join(lines + [f"{n}: was {json.dumps(old[n])}, is {json.dumps(new[n])}" for n in changed])
+
+    @cached_property
+    def switches(self) -> frozenset[str]:
+        """Names whose value decides what else is active, and names that stand several times."""
+        names = [dimension.name for dimension in self.dimensions]
+        parents = {parent for dimension in self.dimensions for parent, _ in dimension.when}
+        return frozenset(parents | {name for name in names if names.count(name) > 1})
 
     def complete(self, choose: Callable[[int, Dimension], Value]) -> dict[str, Value]:
         """Return a combination in which each active hyperparameter has the value that `choose` gives it.
