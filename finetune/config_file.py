@@ -16,6 +16,7 @@ from zoo.errors import ConfigError
 MAX_BYTES = 1_000_000
 # Settings that are lists of records.
 NESTED = ("phases",)
+_MAX_DEPTH = 20
 
 
 def read_config_file(path: str | Path) -> tuple[dict[str, object], dict[str, str]]:
@@ -119,9 +120,13 @@ def _nested_yaml(file: str, node: yaml.Node) -> object:
 
 
 def _refuse_yaml_beyond_values(file: str, text: str) -> None:
-    """Refuse tags (they name code) and aliases (they multiply) on the stream of events, before anything is built."""
+    """Refuse tags (they name code), aliases (they multiply) and depth on the stream of events, before all is read."""
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = f"{file} line {event.start_mark.line + 1}"
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ConfigError(f"{line}: nested more than {_MAX_DEPTH} deep")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ConfigError(f"{line}: anchors and aliases (&name, *name) are not accepted; write the value out")
         if getattr(event, "tag", None):

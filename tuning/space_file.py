@@ -4,6 +4,7 @@ Plain YAML texts are numbers where Python reads them as such (so 1e-3 is one), t
 text, `no` and `on` too.
 """
 
+import re
 from pathlib import Path
 
 import yaml
@@ -11,6 +12,8 @@ import yaml
 from finetune.config_file import compose_yaml, read_json, read_text, read_toml
 from zoo.errors import ConfigError
 
+# Not 012, which is a name, nor 1_000, which Python alone takes for a number.
+_NUMBER = re.compile(r"[-+]?((0|[1-9]\d{0,30})(\.\d{0,30})?|\.\d{1,30})([eE][-+]?\d{1,4})?")
 _WORDS = {"true": True, "false": False, "null": None, "none": None, "~": None, "": None}
 
 
@@ -60,10 +63,6 @@ def _scalar(node: yaml.ScalarNode) -> object:
         return node.value
     if node.value.lower() in _WORDS:
         return _WORDS[node.value.lower()]
-    # Python reads 1_000 as a number, and a class may be called so
-    for read in (int, float) if "_" not in node.value else ():
-        try:
-            return read(node.value)
-        except ValueError:
-            continue
-    return node.value
+    if not _NUMBER.fullmatch(node.value):
+        return node.value
+    return float(node.value) if set(node.value) & set(".eE") else int(node.value)

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from finetune.settings.phase import PhaseSettings, Schedules
 from finetune.settings.record import Names, Settings, listed, parsed
 
+Activations = Literal["auto", "relu", "leaky_relu", "elu", "selu", "gelu", "tanh", "sigmoid"]
 Optimizers = Literal[
     *("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "adafactor"),
     *("lion", "lamb", "ftrl", "muon"),
@@ -20,6 +21,7 @@ class TrainingSettings(Settings):
         model: name from `finetune models`, or "auto"; for tables mlp or linear, for series also lstm, gru, bilstm,
             cnn1d and cnn_lstm.
         units: of each hidden layer; None decides.
+        activation: of hidden layers; "auto" is tanh for recurrent ones, else relu.
         l2: penalty on the weights of hidden layers.
         method: of pretrained networks: "head" (the trunk is frozen, the head learns), "two_phase" (then the upper
             stages too), "gradual" (one stage more at a time), "full" (all of it), "reinit" (upper stages begin from
@@ -76,6 +78,7 @@ class TrainingSettings(Settings):
 
     model: str = "auto"
     units: Annotated[tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None, BeforeValidator(listed)] = None
+    activation: Activations = "auto"
     l2: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
     method: Literal["auto", "head", "two_phase", "gradual", "full", "reinit", "scratch", "custom"] = "auto"
     phases: Annotated[tuple[PhaseSettings, ...], BeforeValidator(parsed)] = ()
