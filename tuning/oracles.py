@@ -104,48 +104,48 @@ def make_algorithm(
     return Algorithm(name, Setup(space, direction, seed, max_trials, max_epochs))
 
 
-class RandomSearch(kt.oracles.RandomSearchOracle):
-    """keras-tuner's random search with seed 0, seeded conditional values, and every combination before it stops."""
+class _Repeatable(kt.Oracle):
+    """What all four oracles do otherwise than keras-tuner's."""
 
     def __init__(self, *args: object, seed: int | None = None, **kwargs: object):
         super().__init__(*args, seed=seed, **kwargs)
+        # there, 0 counts as none
         self.seed = self.seed if seed is None else seed
+
+    def _record_values(self, trial: object) -> None:
+        """Leave a trial's values alone.
+
+        keras-tuner draws the value of a name anew, without a seed, where it stands under two conditions; and it notes
+        what was tried, which is known from the trials here.
+        """
+
+
+class RandomSearch(_Repeatable, kt.oracles.RandomSearchOracle):
+    """keras-tuner's random search with seed 0, seeded conditional values, and every combination before it stops."""
 
     def populate_space(self, trial_id: str) -> dict[str, object]:
         """Return keras-tuner's answer: a status and values."""
         return _answer(self, "random", trial_id, self.max_trials)
 
 
-class GridSearch(kt.oracles.GridSearchOracle):
+class GridSearch(_Repeatable, kt.oracles.GridSearchOracle):
     """keras-tuner's grid search that resumes, and whose ranges include both ends."""
-
-    def __init__(self, *args: object, seed: int | None = None, **kwargs: object):
-        super().__init__(*args, seed=seed, **kwargs)
-        self.seed = self.seed if seed is None else seed
 
     def populate_space(self, trial_id: str) -> dict[str, object]:
         """Return keras-tuner's answer: a status and values."""
         return _answer(self, "grid", trial_id, self.max_trials)
 
 
-class BayesianOptimization(kt.oracles.BayesianOptimizationOracle):
+class BayesianOptimization(_Repeatable, kt.oracles.BayesianOptimizationOracle):
     """keras-tuner's Bayesian search: failures are failures, choices one-hot, nothing twice, proposals quick."""
-
-    def __init__(self, *args: object, seed: int | None = None, **kwargs: object):
-        super().__init__(*args, seed=seed, **kwargs)
-        self.seed = self.seed if seed is None else seed
 
     def populate_space(self, trial_id: str) -> dict[str, object]:
         """Return keras-tuner's answer: a status and values."""
         return _answer(self, "bayesian", trial_id, self.max_trials)
 
 
-class Hyperband(kt.oracles.HyperbandOracle):
+class Hyperband(_Repeatable, kt.oracles.HyperbandOracle):
     """keras-tuner's Hyperband that promotes on small spaces too."""
-
-    def __init__(self, *args: object, seed: int | None = None, **kwargs: object):
-        super().__init__(*args, seed=seed, **kwargs)
-        self.seed = self.seed if seed is None else seed
 
     def populate_space(self, trial_id: str) -> dict[str, object]:
         """Return keras-tuner's answer: a status and values, its own for epochs among them."""
@@ -158,6 +158,9 @@ def _answer(
     oracle: kt.Oracle, name: str, trial_id: str, max_trials: int | None, *, max_epochs: int | None = None
 ) -> dict[str, object]:
     """Return what an algorithm proposes, in the words of keras-tuner."""
+    if not oracle.hyperparameters.space:
+        # the first trial brings to light what its build function asks for
+        return {"status": "STOPPED" if oracle.trials else "RUNNING", "values": {}}
     space = from_keras(oracle.hyperparameters)
     algorithm = make_algorithm(
         name,
