@@ -53,7 +53,8 @@ def _one_hot(dimension: Choice, values: Sequence[Value], has_it: np.ndarray) -> 
 
 def _positions(dimension: Dimension, values: Sequence[Value], has_it: Sequence[bool]) -> np.ndarray:
     # few different values come up many times
-    places = {value: position_of(dimension, value) for value in set(values) - {None}}
+    known = {value for value, has in zip(values, has_it, strict=True) if has}
+    places = {value: position_of(dimension, value) for value in known}
     row = [places[value] if has else _INACTIVE for value, has in zip(values, has_it, strict=True)]
     return np.array(row)[:, None]
 

@@ -77,9 +77,11 @@ def propose(setup: Setup, trials: Sequence[Trial], index: int) -> Proposal | obj
     Returns:
         The proposal; WAIT where that takes the score of a running trial; None when there is nothing left to try.
     """
+    by_place: dict[tuple, list[Trial]] = {}
+    for trial in trials:
+        by_place.setdefault((trial.proposal.bracket, trial.proposal.round), []).append(trial)
     for number, rounds in enumerate(plan(setup.max_epochs, setup.max_trials)):
-        of_bracket = [trial for trial in trials if trial.proposal.bracket == number]
-        by_round = [[trial for trial in of_bracket if trial.proposal.round == at] for at in range(len(rounds))]
+        by_round = [by_place.get((number, at), []) for at in range(len(rounds))]
         if len(by_round[0]) < rounds[0].size:
             values = _fresh(setup, trials, index)
             if values is not None:

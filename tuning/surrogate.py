@@ -1,4 +1,4 @@
-"""A model of the losses over the space: a Gaussian process, fitted in bounded time, that knows ranks alone."""
+"""A model of the losses over the space: a Gaussian process, fitted in bounded time."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.preprocessing import PowerTransformer
 
 # Fitting the kernel takes the cube of the trials in time, fifty times over; what is learned once, only once.
 MAX_KERNEL_TRIALS = 150
 MAX_TRIALS = 600
 # Logarithms of amplitude, lengths and noise: where they are expected, and by how much they may well differ. A length
 # of 1 is the whole range of a hyperparameter.
-_AMPLITUDE, _LENGTH, _NOISE = (0.0, 1.0), (0.0, 1.0), (-4.0, 1.0)
+_AMPLITUDE, _LENGTH, _NOISE = (0.0, 1.0), (0.0, 1.0), (-6.0, 1.5)
 _MAX_STEPS = 40
+# Losses further above the median than so many times the best is below it are all the same.
+_FAR = 10
 # On the diagonal besides the noise, for the factorization.
 _JITTER = 1e-8
 
@@ -27,7 +30,7 @@ class Surrogate:
     """A fitted model.
 
     Attributes:
-        process: from encoded combinations to losses on the scale of `as_normal`.
+        process: from encoded combinations to losses on the scale of `as_targets`.
         best: what it takes the best of the tried combinations to give.
     """
 
@@ -52,10 +55,12 @@ class Surrogate:
         return np.log(deviation) + np.where(z > -5, near, far)
 
 
-def as_normal(losses: Sequence[float | None]) -> np.ndarray:
-    """Return losses as quantiles of the normal distribution by their ranks; failures are worse than the worst.
+def as_targets(losses: Sequence[float | None]) -> np.ndarray:
+    """Return losses on a scale on which they are about normally distributed; failures are beyond the worst.
 
-    Only the order counts then, whatever the unit of a score, and however bad the bad ones are.
+    The transformation is that of Box and Cox where all losses are positive, so that losses over orders of magnitude
+    are taken by their logarithms, and that of Yeo and Johnson otherwise, as in HEBO (https://arxiv.org/abs/2012.03826).
+    What is far worse than the median is cut off first: it says nothing of where the best is.
 
     Args:
         losses: lower is better; None for failures.
@@ -63,8 +68,20 @@ def as_normal(losses: Sequence[float | None]) -> np.ndarray:
     Returns:
         (trials,) float64.
     """
-    ranks = rankdata([np.inf if loss is None else loss for loss in losses])
-    return norm.ppf((ranks - 0.5) / len(losses))
+    has_score = np.array([loss is not None for loss in losses])
+    scores = np.array([loss for loss in losses if loss is not None], float)
+    middle = np.median(scores)
+    scores = np.minimum(scores, middle + _FAR * (middle - scores.min()))
+    targets = np.zeros(len(losses))
+    if len(np.unique(scores)) > 2:
+        positive = (scores > 0).all()
+        scaled = scores / scores.std() if positive else (scores - scores.mean()) / scores.std()
+        transform = PowerTransformer("box-cox" if positive else "yeo-johnson")
+        targets[has_score] = transform.fit_transform(scaled[:, None])[:, 0]
+    elif scores.std():
+        targets[has_score] = (scores - scores.mean()) / scores.std()
+    targets[~has_score] = targets[has_score].max() + 1
+    return targets
 
 
 def fit(rows: np.ndarray, losses: Sequence[float | None], pending: np.ndarray) -> Surrogate:
@@ -79,7 +96,7 @@ def fit(rows: np.ndarray, losses: Sequence[float | None], pending: np.ndarray) -
     Returns:
         The model. Above 600 trials it knows the better half of as many, and the others evenly thinned out.
     """
-    targets = as_normal(losses)
+    targets = as_targets(losses)
     few = _thinned(targets, MAX_KERNEL_TRIALS)
     kernel = _fitted_kernel(rows[few], targets[few])
     many = _thinned(targets, MAX_TRIALS)
@@ -125,7 +142,7 @@ def _fitted_kernel(rows: np.ndarray, targets: np.ndarray) -> object:
 
     amplitude, *lengths, noise = np.exp(mean)
     kernel = ConstantKernel(amplitude, (1e-2, 1e2)) * Matern(lengths, (0.03, 1e3), nu=2.5)
-    process = GaussianProcessRegressor(kernel + WhiteKernel(noise, (1e-5, 3.0)), alpha=_JITTER, optimizer=most_probable)
+    process = GaussianProcessRegressor(kernel + WhiteKernel(noise, (1e-6, 3.0)), alpha=_JITTER, optimizer=most_probable)
     with warnings.catch_warnings():
         # a length at its bound is a hyperparameter that does not matter: nothing to warn of
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -11,7 +11,7 @@ from tuning.algorithm import Setup
 from tuning.bayesian_search import num_initial, propose, steps
 from tuning.encoding import encode
 from tuning.space import Space, key_of
-from tuning.surrogate import as_normal
+from tuning.surrogate import as_targets
 from tuning.trial import Trial
 
 BOWL = Space.from_mapping({"space": {name: {"low": -1.0, "high": 1.0} for name in "xy"}})
@@ -51,10 +51,11 @@ def test_it_finds_the_bottom_of_a_bowl(direction):
     assert min(bowl(trial.proposal.values) for trial in trials) < 0.001
 
 
-def test_only_the_order_of_scores_counts():
-    """Other units and a logarithm of the score lead to the same trials."""
+def test_the_unit_of_a_score_does_not_count():
+    """Another unit and the other direction lead to the same trials, bit for bit."""
     plain = run(Setup(BOWL, "min", 0, max_trials=12), bowl, 12)
-    other = run(Setup(BOWL, "max", 0, max_trials=12), lambda values: -1e6 * math.log(bowl(values)) + 7, 12)
+    # a power of two, which floats take without rounding
+    other = run(Setup(BOWL, "max", 0, max_trials=12), lambda values: -1024 * bowl(values), 12)
     assert [trial.proposal for trial in plain] == [trial.proposal for trial in other]
 
 
@@ -135,6 +136,14 @@ def test_unordered_choices_are_equally_far_apart():
     assert np.diff(encode(ordered, [{"batch": size} for size in (8, 16, 512)])[:, 0]) == pytest.approx([1 / 3, 1 / 3])
 
 
+def test_nothing_may_be_one_of_the_values():
+    """None stands for a value of a choice like any other, ordered or not."""
+    for ordered in (True, False):
+        space = Space.from_mapping({"space": {"dropout": {"values": [None, 0.2, 0.5], "ordered": ordered}}})
+        rows = encode(space, [{"dropout": value} for value in (None, 0.2, 0.5)])
+        assert len({tuple(row) for row in rows.tolist()}) == 3
+
+
 def test_inactive_hyperparameters_make_no_distance():
     """Two combinations that differ only in what one has and the other has not, differ by the parent alone."""
     rows = encode(TREE, [{"optimizer": "adam", "rate": 0.1, "layers": 3, "epochs": 20} for _ in range(2)])
@@ -150,10 +159,22 @@ def test_steps_differ_in_one_hyperparameter_and_its_children():
         assert ("momentum" in stepped) == (stepped["optimizer"] == "sgd")
 
 
-def test_failed_losses_have_the_last_ranks():
-    """On the normal scale a failure is above every score, however bad."""
-    normal = as_normal([0.5, None, 1e30, -2.0])
-    assert normal.argmax() == 1 and normal.argsort().tolist()[:3] == [3, 0, 2]
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [0.5, None, 1e30, 2.0, 0.7],
+        [-0.9, None, -0.1, -0.5],
+        [1.0, None, 1.0],
+        [1.0, None, 2.0],
+        [1e-30, None, 1e-20, 1e-9],
+    ],
+)
+def test_failed_losses_are_beyond_the_worst(losses):
+    """A failure is above every score, however bad or alike these are; their order stays."""
+    targets = as_targets(losses)
+    assert targets.argmax() == 1 and np.isfinite(targets).all()
+    scores = [loss for loss in losses if loss is not None]
+    assert (np.diff(np.delete(targets, 1)[np.argsort(scores, kind="stable")]) >= 0).all()
 
 
 @pytest.mark.slow
