@@ -86,6 +86,13 @@ def test_only_public_keras_is_used(path):
             "finetune.cli_parts",
         ),
         *("finetune.data.examples", "finetune.data.folder", "finetune.data.split", "tuning", "tuning.cli"),
+        *(
+            f"tuning.{part}"
+            for part in (
+                *("trial", "dimensions", "constraints", "space", "space_file", "space_reading", "dimension_reading"),
+                *("settings", "default_spaces", "algorithm", "random_search", "grid_search", "hyperband"),
+            )
+        ),
     ],
 )
 def test_light_modules_stay_light(name):
