@@ -1,6 +1,8 @@
 """From values to settings, the default spaces, and spaces that no run could take."""
 
 import random
+import re
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +70,12 @@ def test_spaces_that_no_run_takes_are_refused(words, said):
     """Unknown names and impossible values are told before the first trial."""
     with pytest.raises(ConfigError, match=said):
         check_settings(Space.from_mapping({"space": words}))
+
+
+def test_the_space_in_readme_is_one(tmp_path):
+    """What README shows is read, holds settings of a run, and draws what it says."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (tmp_path / "space.yaml").write_text(re.search(r"```yaml\n(space:.*?)```", readme, re.S)[1])
+    space = Space.from_file(tmp_path / "space.yaml")
+    check_settings(space)
+    assert settings_of(space.draw(random.Random(0), given=space.start[0]))["learning_rate"] == 1e-3
