@@ -150,6 +150,14 @@ def test_inactive_hyperparameters_make_no_distance():
     assert (rows[0] == rows[1]).all() and rows.shape == (2, 3 + 1 + 1 + 1)
 
 
+def test_an_inactive_choice_has_no_column_set():
+    """Where a choice is not there, none of its values is."""
+    conditional = {"values": ["x", "y", "z"], "when": {"a": [1]}}
+    space = Space.from_mapping({"space": {"a": {"values": [0, 1]}, "b": conditional}})
+    rows = encode(space, [{"a": 0}, {"a": 1, "b": "x"}])
+    assert rows[:, 1:].sum(axis=1) == pytest.approx([0, 0.5**0.5])
+
+
 def test_steps_differ_in_one_hyperparameter_and_its_children():
     """A step to another optimizer brings its momentum along, or leaves it behind."""
     values = {"optimizer": "sgd", "rate": 0.01, "momentum": 0.5, "layers": 3, "epochs": 20}

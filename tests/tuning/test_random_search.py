@@ -48,6 +48,12 @@ def test_rare_combinations_are_found_before_the_end():
     assert len(run(Setup(space, "min", 0), 200)) == expected
 
 
+def test_the_last_combination_of_many_is_found():
+    """Where draws give nothing new any more, what is left is listed."""
+    space = Space.from_mapping({"space": {"a": list(range(300))}})
+    assert len(run(Setup(space, "min", 0), 400)) == 300
+
+
 def test_proposals_do_not_depend_on_scores():
     """A trial that failed or still runs is as good as one that has ended."""
     trials = run(Setup(WIDE, "min", 3), 4)
