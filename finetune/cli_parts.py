@@ -81,12 +81,12 @@ def load(module: str) -> object:
     """The one hop to what takes time to import, made when it is needed; so help and plain faults answer at once."""
     # TensorFlow tells its build on stderr, in part before it reads this setting
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_held_back():
+    with stderr_held_back():
         return importlib.import_module(module)
 
 
 @contextmanager
-def _stderr_held_back() -> Iterator[None]:
+def stderr_held_back() -> Iterator[None]:
     """Keep what C++ libraries write to stderr while they are imported, unless the import fails."""
     with tempfile.TemporaryFile() as held:
         sys.stderr.flush()

@@ -22,12 +22,14 @@ class Opened:
     Attributes:
         kind: module for the kind of data.
         source: what it read of them.
+        asked: the config as the user gave it, with what reading decided.
         config: with what could be decided by that.
         decisions: what was decided.
     """
 
     kind: ModuleType
     source: Source
+    asked: FinetuneConfig
     config: FinetuneConfig
     decisions: tuple[Decision, ...]
 
@@ -67,9 +69,9 @@ def open_data(config: FinetuneConfig, given: Given | None = None) -> Opened:
         ConfigError: a setting does not go with them.
     """
     kind, source, decisions = open_source(config, given)
-    config = config.model_copy(update={decision.what: decision.value for decision in decisions})
-    config, settled = kind.resolve(config, source)
-    return Opened(kind, source, config, (*decisions, *settled))
+    asked = config.model_copy(update={decision.what: decision.value for decision in decisions})
+    config, settled = kind.resolve(asked, source)
+    return Opened(kind, source, asked, config, (*decisions, *settled))
 
 
 def check_and_deal(opened: Opened, reporter: Reporter) -> Prepared:

@@ -1,18 +1,16 @@
 """The report of a run as one HTML file that needs nothing else: no network, no scripts, pictures inside."""
 
-import base64
-import struct
-import unicodedata
 from dataclasses import dataclass, fields
 from functools import cache
 from numbers import Real
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from finetune.data.column_words import column_rows
 from finetune.report import class_words, number_words
-from finetune.report.figures import duration, memory, number, percent, rounded, setting
+from finetune.report.figures import number, percent, rounded
+from finetune.report.frame import page_frame
 from finetune.report.plots import best_epoch, drawable
 
 MISTAKES_SHOWN = 24
@@ -107,47 +105,10 @@ def render(report: Report) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        finalize=_legible,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for function in (percent, number, duration, memory, setting):
-        environment.filters[function.__name__] = function
-    environment.filters |= {"data_uri": _data_uri, "png_size": _png_size}
-    environment.globals |= {"phases": PHASES, "mistakes_shown": MISTAKES_SHOWN}
-    environment.globals |= {"rows_listed": ROWS_LISTED, "rows_open": ROWS_OPEN}
-    return environment.get_template("page.html")
-
-
-def _legible(value: object) -> object:
-    """Spell out characters of a text that are invisible, reorder their neighbours or cannot be encoded."""
-    if not isinstance(value, str) or hasattr(value, "__html__") or value.isprintable():
-        return value
-    return "".join(c if _harmless(c) else _spelled(c) for c in value)
-
-
-def _harmless(character: str) -> bool:
-    # The two joiners shape letters in Persian, Indic scripts and emoji.
-    return character.isprintable() or character in "\u200c\u200d" or unicodedata.category(character) == "Zs"
-
-
-def _spelled(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # how Python holds a byte of a file name that is not UTF-8
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode()
-
-
-def _data_uri(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
-
-
-def _png_size(picture: bytes) -> tuple[int, int]:
-    # Width and height open the first chunk: https://www.w3.org/TR/png-3/#11IHDR
-    return struct.unpack(">II", picture[16:24])
+    template = page_frame().get_template("page.html")
+    template.globals |= {"phases": PHASES, "mistakes_shown": MISTAKES_SHOWN}
+    template.globals |= {"rows_listed": ROWS_LISTED, "rows_open": ROWS_OPEN}
+    return template
 
 
 def _source_name(data: dict) -> str:

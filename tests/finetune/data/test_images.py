@@ -6,6 +6,7 @@ import numpy as np
 import picture_files as make
 import pytest
 from PIL import Image
+from sklearn.ensemble import RandomForestRegressor
 
 from finetune.data.images import open_image, read_square, square
 from zoo.spec import Preprocessing
@@ -173,3 +174,9 @@ def test_read_square_decodes_then_cuts():
     result = read_square(data, preprocessing)
     assert result.dtype == np.uint8 and result.shape == (5, 5, 3) and result.flags.writeable
     assert np.array_equal(result, square(open_image(data), preprocessing))
+
+
+def test_scikit_learn_trains_after_pictures_were_decoded():
+    """What keeps Pillow quiet does not stand in the way of whoever copies the filters of warnings."""
+    decoded(make.encode(Image.new("RGB", (4, 4))))
+    assert RandomForestRegressor(2).fit([[0], [1]], [0, 1]).n_features_in_ == 1

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from finetune.report import page
+from finetune.report import figures, page
 from tests.finetune.report import sample_run
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -395,10 +395,10 @@ def test_unknown_number_is_a_dash(value):
 )
 def test_duration_has_the_units_of_its_size(seconds, shown):
     """Seconds, minutes and hours."""
-    assert page.duration(seconds).replace("\u00a0", " ") == shown
+    assert figures.duration(seconds).replace("\u00a0", " ") == shown
 
 
 @pytest.mark.parametrize(("count", "shown"), [(1_310_720_000, "1.31 GB"), (24_600_000, "25 MB")])
 def test_memory_has_the_unit_of_its_size(count, shown):
     """Megabytes and gigabytes."""
-    assert page.memory(count).replace("\u00a0", " ") == shown
+    assert figures.memory(count).replace("\u00a0", " ") == shown

@@ -1,0 +1,26 @@
+"""What whoever runs trials is handed, and gives back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tuning.trial import Trial
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial to run, and what is known of others.
+
+    Attributes:
+        trial: with its values and its seed.
+        keep_under: cost (see `Objective.cost`) under which its weights are worth keeping.
+        medians: median over finished trials of the best value up to each epoch, of the watched metric; a trial that is
+            worse there is hopeless. Empty where no trial is ended early.
+    """
+
+    trial: Trial
+    keep_under: float = float("inf")
+    medians: Sequence[float] = field(default=())
+
+
+# Runs a job to its end, whatever that is: a fault of the trial is a failed trial, not an exception.
+Runner = Callable[[Job], Trial]

@@ -1,0 +1,70 @@
+"""Which trials are best: by their scores in the search, and honestly, by runs with fresh seeds."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuning.study import Study
+from tuning.trial import Trial
+
+# Trials whose weights are kept, and that are run again before one of them is called the best.
+TOP = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A good trial, and its runs with fresh seeds.
+
+    Attributes:
+        trial: of the search.
+        fresh: scores of its runs with fresh seeds; not that of the search, by which the trial was chosen.
+    """
+
+    trial: Trial
+    fresh: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over fresh seeds; the score of the search where there are none."""
+        return statistics.fmean(self.fresh) if self.fresh else self.trial.score
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation (n - 1) over fresh seeds; None for fewer than two."""
+        return statistics.stdev(self.fresh) if len(self.fresh) > 1 else None
+
+    @property
+    def text(self) -> str:
+        """What a person reads: mean ± spread, or the score of the search alone."""
+        spread = "" if self.spread is None else f" ± {self.spread:.2g}"
+        return f"{self.mean:.4g}{spread}" + (f" over {len(self.fresh)} fresh seeds" if self.fresh else "")
+
+
+def distinct(ranked: Sequence[Trial]) -> list[Trial]:
+    """Return ranked trials without those whose values a better one has."""
+    first: dict[tuple, Trial] = {}
+    for trial in ranked:
+        first.setdefault(tuple(sorted(trial.proposal.values.items())), trial)
+    return list(first.values())
+
+
+def candidates(study: Study) -> list[Candidate]:
+    """Return the best trials, the winner first.
+
+    Where some were run again, they alone are candidates, by their mean over fresh seeds; else all go by the search.
+    """
+    ranked = distinct(study.ranked())
+    found = [Candidate(trial, _fresh(study, trial)) for trial in ranked]
+    tested = [candidate for candidate in found if candidate.fresh]
+    most = max((len(candidate.fresh) for candidate in tested), default=0)
+    # whoever failed with a fresh seed is not believed on fewer
+    even = [candidate for candidate in tested if len(candidate.fresh) == most]
+    return sorted(even or found, key=lambda one: (study.objective.cost(one.mean), one.trial.number))
+
+
+def _fresh(study: Study, trial: Trial) -> tuple[float, ...]:
+    return tuple(
+        again.score
+        for again in study.repeats_of(trial.number)
+        if again.status == "completed" and again.score is not None
+    )

@@ -1,0 +1,278 @@
+"""Study: a directory whose journal says which trials were begun and what became of them; all else is derived."""
+
+import datetime
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from tuning.journal import Journal, Record
+from tuning.objective import Objective, parse_objective
+from tuning.space import Space
+from tuning.trial import Proposal, Trial
+from zoo.errors import LockedError, ResourceError, RunStateError
+
+JOURNAL, _LOCK = "journal.log", "LOCK"
+# What else a study writes into its directory.
+MODELS, STATES = "models", "states"
+FORMAT = 1
+# What a study was begun with, and can only be gone on with.
+_DECIDING = ("data", "objective", "space", "algorithm", "seed", "settings")
+# Failures that may not repeat are tried once more; a process that dies with a trial three times dies of it.
+TRIES, DEATHS = 2, 3
+_UNKNOWN = Trial(0, Proposal({}), "running")
+_ENDED = tuple(f.name for f in fields(Trial) if f.name not in ("number", "repeat", "proposal", "seed", "attempts"))
+
+
+class Study:
+    """A study on disk. Reading needs only the path; writing happens inside `Study.claim`.
+
+    Attributes:
+        path: of the directory.
+        about: what the study was begun with: id, data, objective, space, algorithm, settings.
+        spent_seconds: that all searches in it took so far.
+    """
+
+    def __init__(self, path: str | Path):
+        """Read a study.
+
+        Raises:
+            RunStateError: there is none, or its journal is damaged.
+        """
+        self.path = Path(path).expanduser().absolute()
+        self._journal = Journal(self.path / JOURNAL)
+        self._load(self._journal.read())
+        if not self.about:
+            raise RunStateError(f"{self.path}: holds no study (no {JOURNAL}); `tuner search` begins one")
+
+    @classmethod
+    @contextmanager
+    def claim(cls, path: str | Path, about: Mapping[str, object]) -> Iterator["Study"]:
+        """Go on with a study, or begin one, and hold its lock while the block runs.
+
+        Args:
+            path: directory; it is made where it is not there.
+            about: what decides scores and proposals. `differences` of what is there and this must be empty.
+
+        Raises:
+            RunStateError: the directory holds something else, or a study of other data, objective, space or algorithm.
+            LockedError: another process is searching there.
+            ResourceError: it cannot be made or written.
+        """
+        study = cls.__new__(cls)
+        study.path = Path(path).expanduser().absolute()
+        study._journal = Journal(study.path / JOURNAL)
+        new = _made(study.path)
+        folder = os.open(study.path, os.O_RDONLY)
+        try:
+            with _locked(study.path, folder):
+                study._begin(about)
+                new = False
+                try:
+                    yield study
+                finally:
+                    study._journal.close()
+        finally:
+            os.close(folder)
+            if new and not any(study.path.iterdir()):
+                study.path.rmdir()
+
+    def _begin(self, about: Mapping[str, object]) -> None:
+        self._load(self._journal.read())
+        if self.about:
+            differ = differences(self.about, about)
+            if differ:
+                lines = "\n  ".join(differ)
+                raise RunStateError(
+                    f"{self.path} was begun with something else:\n  {lines}\nGive what it was begun with, or begin "
+                    f"another study with --study DIR"
+                )
+        else:
+            _require_empty(self.path)
+        self._load(self._journal.open())
+        if not self.about:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            head = {"format": FORMAT, "id": uuid.uuid4().hex, "created": now}
+            self._add({"kind": "study", "about": head | dict(about)})
+        self._give_up_deadly()
+
+    def _load(self, records: Sequence[Record]) -> None:
+        self.about: dict[str, object] = {}
+        self.spent_seconds, self._deaths = 0.0, {}
+        self._found: dict[tuple[int, int], Trial] = {}
+        self._trials: tuple[Trial, ...] | None = None
+        self._ranked: list[Trial] | None = None
+        for record in records:
+            self._take(record)
+
+    def _add(self, record: Record, *, flush: bool = True) -> None:
+        self._journal.append(record, flush=flush)
+        self._take(record)
+
+    def _take(self, record: Record) -> None:
+        """Let a record have its effect; the one place that says what records mean."""
+        kind = record["kind"]
+        self._trials = self._ranked = None
+        if kind == "study":
+            self.about = record["about"]
+            if self.about["format"] != FORMAT:
+                raise RunStateError(
+                    f"{self.path}: format {self.about['format']} of a later version; this one reads {FORMAT}"
+                )
+        elif kind == "begun":
+            self._take_begun(record)
+        elif kind == "ended":
+            self._take_ended(record)
+        elif kind == "paused":
+            # whoever stops a search on purpose says so: what was running then did not die of itself
+            self._deaths.clear()
+        self.spent_seconds = record.get("spent", self.spent_seconds)
+
+    def _take_begun(self, record: Record) -> None:
+        key = _key(record)
+        if key not in self._found:
+            proposal = Proposal(**record["proposal"])
+            self._found[key] = Trial(key[0], proposal, "running", repeat=key[1], seed=record["seed"])
+        self._deaths[key] = self._deaths.get(key, 0) + 1
+
+    def _take_ended(self, record: Record) -> None:
+        key, outcome = _key(record), record["outcome"]
+        known = self._found[key]
+        if outcome["status"] == "failed" and outcome.get("again") and known.attempts < TRIES:
+            self._found[key] = replace(known, attempts=known.attempts + 1, error=outcome["error"])
+        else:
+            self._found[key] = replace(known, **{"error": None, **outcome})
+        self._deaths.pop(key, None)
+
+    def _give_up_deadly(self) -> None:
+        """Let trials fail that were running when the process died, again and again."""
+        for key, deaths in list(self._deaths.items()):
+            if deaths >= DEATHS:
+                error = f"the process died while it ran, {deaths} times; with --workers 1 a trial has one of its own"
+                self.end(replace(self._found[key], status="failed", error=error))
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials of the search, in order of proposal."""
+        if self._trials is None:
+            self._trials = tuple(trial for (_, repeat), trial in self._found.items() if not repeat)
+        return self._trials
+
+    def repeats_of(self, number: int) -> tuple[Trial, ...]:
+        """Return what became of a trial when it was run again with fresh seeds."""
+        return tuple(trial for (of, repeat), trial in self._found.items() if repeat and of == number)
+
+    @property
+    def unfinished(self) -> tuple[Trial, ...]:
+        """Trials that were begun and did not end."""
+        return tuple(trial for trial in self._found.values() if trial.status == "running")
+
+    @property
+    def objective(self) -> Objective:
+        """What the study makes small or large."""
+        return parse_objective(self.about["objective"])
+
+    def ranked(self) -> list[Trial]:
+        """Return the trials of the search that have a score, the best first; of equals the earlier."""
+        if self._ranked is None:
+            scored = [trial for trial in self.trials if trial.status == "completed" and trial.score is not None]
+            cost = self.objective.cost
+            self._ranked = sorted(scored, key=lambda trial: (cost(trial.score), trial.number))
+        return list(self._ranked)
+
+    def begin(self, trial: Trial) -> None:
+        """Write down that a trial is about to run; before it does."""
+        record = {"kind": "begun", "number": trial.number}
+        record |= {"repeat": trial.repeat} if trial.repeat else {}
+        if (trial.number, trial.repeat) not in self._found:
+            record |= {"seed": trial.seed, "proposal": _slim(trial.proposal)}
+        # what is lost with the power is proposed again, the same
+        self._add(record, flush=False)
+
+    def end(self, trial: Trial, *, spent: float | None = None) -> Trial:
+        """Write down what became of a trial; return it as it stands, which is running where it is to be tried again."""
+        outcome = {name: getattr(trial, name) for name in _ENDED if getattr(trial, name) != getattr(_UNKNOWN, name)}
+        record = {"kind": "ended", "number": trial.number, "outcome": outcome}
+        record |= {"repeat": trial.repeat} if trial.repeat else {}
+        self._add(record | {"spent": round(self.spent_seconds if spent is None else spent, 3)})
+        return self._found[trial.number, trial.repeat]
+
+    def pause(self, spent: float) -> None:
+        """Write down that the search stops here, on purpose."""
+        self._add({"kind": "paused", "spent": round(spent, 3)})
+
+
+def _key(record: Record) -> tuple[int, int]:
+    return record["number"], record.get("repeat", 0)
+
+
+def differences(before: Mapping[str, object], now: Mapping[str, object], prefix: str = "") -> list[str]:
+    """Return in words what differs between what a study was begun with and what is asked for now.
+
+    Args:
+        before: `Study.about`, or a part of it.
+        now: the same.
+        prefix: of names, where this is a part of the whole.
+    """
+    found = []
+    for name in _DECIDING if not prefix else {**before, **now}:
+        old, new, title = before.get(name), now.get(name), f"{prefix}{name}"
+        if title == "space" and old != new:
+            found += Space.from_mapping(old).difference(Space.from_mapping(new)).splitlines()
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{title}.")
+        elif old != new:
+            found.append(f"{title} was {_brief(old)}, is {_brief(new)}")
+    return found
+
+
+def _brief(value: object) -> str:
+    text = "not there" if value is None else repr(value)
+    return text if len(text) <= 160 else f"{text[:160]}…"
+
+
+def _slim(proposal: Proposal) -> dict[str, object]:
+    return {name: value for name, value in asdict(proposal).items() if value is not None}
+
+
+def _made(path: Path) -> bool:
+    """Make a directory; return whether it was not there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+        return True
+    except FileExistsError:
+        if path.is_dir():
+            return False
+        raise RunStateError(f"{path}: is a file; a study is a directory") from None
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be made ({error.strerror}); choose another --study") from error
+
+
+def _require_empty(path: Path) -> None:
+    found = sorted(entry.name for entry in path.iterdir() if entry.name != _LOCK)
+    if found and found != [JOURNAL]:
+        raise RunStateError(
+            f"{path}: not empty (has {', '.join(found[:3])}) and no study; choose another directory with --study DIR"
+        )
+
+
+@contextmanager
+def _locked(path: Path, folder: int) -> Iterator[None]:
+    # The lock belongs to the open folder, so the kernel frees it with the process, however that ends.
+    note = path / _LOCK
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        pid = note.read_text().strip() if note.is_file() else "(unknown)"
+        raise LockedError(f"{path}: process {pid} is searching here; wait for it to end") from error
+    try:
+        note.write_text(f"{os.getpid()}\n")
+        yield
+    except PermissionError as error:
+        raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        note.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""What a search is asked for: one record, checked where it is made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import ConfigError, nearest
+
+ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How to search; what is searched over, and on which data, is said apart.
+
+    Attributes:
+        algorithm: one of `ALGORITHMS`.
+        max_trials: of the whole study; None where time or the space ends it.
+        max_minutes: of the whole study, in all calls together; no trial is begun after them.
+        objective: "val_accuracy", "NAME:min" or "NAME:max"; None goes by the task.
+        study: directory; None names it after data, model and algorithm.
+        workers: processes that run trials; 0 runs them in this one.
+        cluster: address of a Ray cluster, or "local"; None for none.
+        fresh_seeds: how often each of the best three is run again before the best is named.
+        ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where
+            they are expensive: pictures, of which more than the head learns.
+    """
+
+    algorithm: str = "bayesian"
+    max_trials: int | None = None
+    max_minutes: float | None = None
+    objective: str | None = None
+    study: str | Path | None = None
+    workers: int = 0
+    cluster: str | None = None
+    fresh_seeds: int = 2
+    ends_hopeless: bool | None = None
+
+    def __post_init__(self):
+        faults = []
+        if self.algorithm not in ALGORITHMS:
+            hint = nearest(str(self.algorithm), ALGORITHMS)
+            faults.append(f"algorithm {self.algorithm!r} is not known; accepted: {', '.join(ALGORITHMS)}.{hint}")
+        for name, least in (("max_trials", 1), ("max_minutes", 0), ("workers", 0), ("fresh_seeds", 0)):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                faults.append(f"{name} must be {least} or more; received {value!r}")
+        if self.max_trials is None and self.max_minutes is None and self.algorithm in ("random", "bayesian"):
+            faults.append(f"{self.algorithm} search has no end of its own: give max_trials or max_minutes")
+        if self.workers and self.cluster:
+            faults.append("workers are of this machine, and cluster has its own; give one of them")
+        if faults:
+            raise ConfigError("\n".join(faults))
