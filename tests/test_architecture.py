@@ -91,6 +91,8 @@ def test_only_public_keras_is_used(path):
             for part in (
                 *("trial", "dimensions", "constraints", "space", "space_file", "space_reading", "dimension_reading"),
                 *("settings", "default_spaces", "algorithm", "random_search", "grid_search", "hyperband"),
+                *("job", "journal", "study", "objective", "ranking", "loop", "medians", "seeds", "states", "wishes"),
+                *("words", "workers", "in_process"),
             )
         ),
     ],
@@ -132,7 +134,7 @@ def test_packages_import_without_heavy_libraries():
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("package", ["zoo", "finetune"])
+@pytest.mark.parametrize("package", ["zoo", "finetune", "tuning"])
 def test_no_module_hides_a_public_name(package):
     """A submodule sets an attribute of its name on the package, so it must not be named like a public function."""
     code = f"import {package}; print(*{package}.__all__)"

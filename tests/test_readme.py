@@ -9,6 +9,7 @@ import pytest
 
 from finetune.cli import cli
 from finetune.config import FIELDS
+from tuning.cli import cli as tuner
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -17,6 +18,22 @@ COMMANDS = re.findall(
     README,
     re.M,
 )
+
+
+TUNER_COMMANDS = re.findall(r"^tuner (.*?)(?: &&.*)?(?:\s{2,}#.*)?$", README, re.M)
+
+
+@pytest.mark.parametrize("line", TUNER_COMMANDS)
+def test_commands_of_the_search_can_be_parsed(line):
+    """Every `tuner` line of README is one that the command accepts."""
+    name, *arguments = shlex.split(line.partition(" > ")[0])
+    with tuner.commands[name].make_context(name, arguments) as context:
+        assert context.command.name == name
+
+
+def test_every_command_of_the_search_is_shown():
+    """Each of its commands stands in README at least once."""
+    assert {shlex.split(line)[0] for line in TUNER_COMMANDS} == set(tuner.commands)
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -25,7 +25,7 @@ LEARNING = frozenset(
         *("momentum", "weight_decay", "schedule", "warmup_epochs", "decay_factor", "decay_epochs", "end_factor"),
         *("layer_decay", "clip_value", "clip_norm", "global_clip_norm", "accumulation_steps", "ema", "loss"),
         *("label_smoothing", "focal_gamma", "huber_delta", "quantile", "dropout", "class_weights"),
-        *("checkpoint_seconds", "run_dir"),
+        *("checkpoint_seconds", "run_dir", "precision", "phases", "tensorboard", "activation"),
     }
 )
 # A search over models or methods goes back and forth between a few.
