@@ -157,3 +157,11 @@ def test_time_counts_over_calls(tmp_path):
     first = Study(tmp_path / "a").spent_seconds
     search(tmp_path / "a", 4)
     assert Study(tmp_path / "a").spent_seconds > first > 0
+
+
+def test_what_a_killed_search_left_is_removed_by_the_next(tmp_path):
+    """A call that has no trial to run tidies up nevertheless: the last one may have been killed before it did."""
+    search(tmp_path / "a", 2, fresh_seeds=0)
+    calls = []
+    search(tmp_path / "a", 2, fresh_seeds=0, prune=lambda: calls.append(1))
+    assert calls == [1]
