@@ -36,7 +36,7 @@ def test_run_directory_is_complete(small_run):
     assert names == {
         *("config.json", "environment.json", "data.json", "model.json", "metrics.json", "mistakes.json"),
         *("history.csv", "predictions.csv", "model.keras", "report.html", "plots", "DONE"),
-        "learned.bin",
+        *("learned.bin", "decisions.json"),
     }
 
 
