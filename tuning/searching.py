@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from finetune.config import FinetuneConfig, make_config
-from finetune.data.arrays import OBJECTS
-from finetune.data.given import Given, as_given
+from finetune.config import FinetuneConfig
+from finetune.data.given import Given
+from finetune.preparing import read_request
 from finetune.progress import Reporter
 from finetune.recipe import run_stem
 from tuning.build_search import is_build, search_build
@@ -86,11 +86,7 @@ def search(
     )
     if is_build(data):
         return search_build(data, targets, wishes, space=space, fit=settings, reporter=Reporter(verbose))
-    if not targets and isinstance(data, str | Path):
-        base, given = make_config({"data": data} | settings), None
-    else:
-        base = make_config({"data": OBJECTS} | settings)
-        given = as_given(data, *targets, max_bytes=base.max_array_bytes)
+    base, given = read_request(data, *(targets or (None,)), settings)
     return search_recipe(base, wishes, space=space, given=given, reporter=Reporter(verbose))
 
 
