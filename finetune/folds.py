@@ -64,11 +64,10 @@ def _learned(lesson: Lesson, trunk: object, number: int, fold: Splits, count: in
         trunk = kind.build_trunk(lesson.config, lesson.data, fold)
     learned = learn(replace(lesson, clock=Clock()), trunk, fold, f"fold {number} of {count}")
     answers = learned.outputs(TASKS[kind.target(lesson.data).task], np.array(fold.test))
-    best = min(learned.history, key=lambda row: row["val_loss"])["epoch"]
     if lesson.keeper.checkpoints:
-        state = State({"answers": answers}, {"best_epoch": best})
+        state = State({"answers": answers}, {"best_epoch": learned.best_epoch})
         lesson.keeper.checkpoints.keep(_name(number), {"sides": _digest(fold)}, state)
-    return answers, best
+    return answers, learned.best_epoch
 
 
 def _kept(lesson: Lesson, number: int, fold: Splits) -> tuple[np.ndarray, int] | None:

@@ -98,6 +98,7 @@ class Learned:
         network: with the weights of its best epoch.
         scale: of targets that are numbers.
         history: a row for each epoch of all phases.
+        best_epoch: whose weights are kept, counted from 1 over all phases.
         stages: parameters by stage, as they learned in the last phase.
         cut: where the network was cut last.
         features: of all examples at that cut.
@@ -107,6 +108,7 @@ class Learned:
     network: Network
     scale: Scale | None
     history: list[Row]
+    best_epoch: int
     stages: list[Count]
     cut: str
     features: object
@@ -135,7 +137,9 @@ def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = WHOLE) -> 
             ready, progress = learn_phase(lesson, course, number, before=progress, title=title)
             runtime = ready.features.runtime or runtime
     network, scale = course.network, course.material.scale
-    return Learned(network, scale, progress.rows, count_parameters(network), ready.cut, ready.features, runtime)
+    stages = count_parameters(network)
+    best = progress.best["epoch"]
+    return Learned(network, scale, progress.rows, best, stages, ready.cut, ready.features, runtime)
 
 
 def begin(lesson: Lesson, trunk: object, splits: Splits) -> Curriculum:
@@ -247,13 +251,13 @@ def _rates(config: FinetuneConfig, network: Network, phase: Phase) -> Rates:
 
 def _place(progress: Progress | None) -> dict[str, object] | None:
     """Return what a later phase has to know of those before it, as JSON values."""
-    return {"rows": progress.rows, "best_loss": progress.best_loss} if progress else None
+    return {"rows": progress.rows, "best": progress.best} if progress else None
 
 
 def _before(place: Mapping[str, object]) -> Progress | None:
     """Return what `_place` was made from, as far as a later phase has to know it."""
     found = place["before"]
-    return Progress(rows=found["rows"], best_loss=found["best_loss"]) if found else None
+    return Progress(rows=found["rows"], best=found["best"]) if found else None
 
 
 def _warned(lesson: Lesson, on_epoch: Callable[[Row], None], before: Sequence[Row]) -> Callable[[Row], None]:

@@ -173,7 +173,13 @@ def run_recipe(
         diagnosis = {"gradients": gradient_faults(learned.history)}
         run_dir.write_json(
             "metrics",
-            judged.metrics | {"diagnosis": diagnosis, "seconds": clock.seconds, "peak_rss_bytes": peak_rss_bytes()},
+            judged.metrics
+            | {
+                "best_epoch": learned.best_epoch,
+                "diagnosis": diagnosis,
+                "seconds": clock.seconds,
+                "peak_rss_bytes": peak_rss_bytes(),
+            },
         )
         sheet = kind.samples(config, learned.features, splits)
         if sheet:

@@ -11,7 +11,7 @@ from finetune.data.column_words import column_rows
 from finetune.report import class_words, number_words
 from finetune.report.figures import number, percent, rounded
 from finetune.report.frame import page_frame
-from finetune.report.plots import best_epoch, drawable
+from finetune.report.plots import drawable, lowest_epoch
 
 MISTAKES_SHOWN = 24
 ROWS_LISTED = 500  # of the files left out; the run's data.json has them all
@@ -96,7 +96,8 @@ def render(report: Report) -> str:
         "column_rows": column_rows(report.data),
         "epochs": _epochs(report.history),
         "classes": _classes(test.get("per_class", {}), names),
-        "best_epoch": best_epoch(report.history),
+        "lowest_epoch": lowest_epoch(report.history),
+        "best_epoch": report.metrics.get("best_epoch") or lowest_epoch(report.history),
         "numbered": not all(map(drawable, names)),
         "of_support": lambda pair: class_words.of_support(pair, report.metrics),
     }

@@ -28,15 +28,16 @@ COUNTED_CLASSES = 20  # up to here every cell has room for its count
 NAMED_CLASSES = 64  # as many names as fit along an axis at 8 points without touching
 
 
-def curves(history: list[dict]) -> bytes:
+def curves(history: list[dict], best: int | None = None) -> bytes:
     """Draw loss and accuracy, or mean absolute error, for training and validation over the epochs of all phases.
 
     Args:
         history: a row per epoch in order, with "loss", "accuracy" or "mae", these with "val_", and "phase". Absent or
             non-finite values leave a gap; a quantity that no row has gets no panel.
+        best: number of the epoch whose weights are kept; None for that with the lowest validation loss.
 
     Returns:
-        A PNG, one panel above the other, with the best epoch (see `best_epoch`) marked.
+        A PNG, one panel above the other, with the best epoch marked.
     """
     panels = [
         name for name in ("loss", "accuracy", "mae") if any(name in row or f"val_{name}" in row for row in history)
@@ -47,7 +48,7 @@ def curves(history: list[dict]) -> bytes:
         return as_png(figure)
     stack = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(stack, panels, strict=True):
-        _curve(axes, history, name)
+        _curve(axes, history, name, best or lowest_epoch(history))
     _mark_phases(stack, history)
     stack[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=8, labelcolor=INK)
     stack[-1].set_xlabel("epoch", color=SOFT)
@@ -56,7 +57,7 @@ def curves(history: list[dict]) -> bytes:
     return as_png(figure)
 
 
-def best_epoch(history: list[dict]) -> int | None:
+def lowest_epoch(history: list[dict]) -> int | None:
     """Return the number (from 1, over all phases) of the first epoch with the lowest validation loss.
 
     Returns None when no epoch has a finite validation loss.
@@ -103,14 +104,13 @@ def drawable(name: str) -> bool:
     return all(c in _glyphs() for c in _visible(name))
 
 
-def _curve(axes: Axes, history: list[dict], name: str) -> None:
+def _curve(axes: Axes, history: list[dict], name: str, best: int | None) -> None:
     epochs = np.arange(1, len(history) + 1)
     for key, colour, label in ((name, TRAIN, "training"), (f"val_{name}", VALIDATION, "validation")):
         values = _series(history, key)
         # A value between two gaps would vanish without a marker.
         marker = "o" if len(history) <= 15 else "." if _has_lonely(values) else ""
         axes.plot(epochs, values, color=colour, label=label, linewidth=2, marker=marker, markersize=5)
-    best = best_epoch(history)
     if best is not None:
         at_best = _series(history, f"val_{name}")[best - 1]
         ring = {"marker": "o", "markersize": 10, "fillstyle": "none", "color": BEST, "markeredgewidth": 2, "zorder": 3}

@@ -22,7 +22,7 @@ def write_report(run_dir: RunDir) -> None:
     """
     metrics, data = run_dir.read_json("metrics"), run_dir.read_json("data")
     history = run_dir.read_history()
-    drawn = {"curves": plots.curves(history)}
+    drawn = {"curves": plots.curves(history, metrics.get("best_epoch"))}
     if "confusion_matrix" in metrics["test"]:
         drawn["confusion"] = plots.confusion(metrics["test"]["confusion_matrix"], data["class_names"])
     if data.get("outputs"):

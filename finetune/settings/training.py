@@ -33,7 +33,7 @@ class TrainingSettings(Settings):
         freeze: layers that never learn, by name or by patterns of whole names.
         bn: batch normalization in pretrained stages that learn: "frozen" keeps all of it, "statistics" lets the moving
             statistics follow, "train" lets the weights learn too.
-        fine_tune_epochs: most epochs of each phase in which pretrained stages learn.
+        fine_tune_epochs: of each phase in which pretrained stages learn.
         fine_tune_factor: what the learning rate is multiplied by in those.
         weights: "imagenet", a full tag, or the path of a weights file.
         runtime: what runs the frozen part of a pretrained network over pictures: "keras", "openvino" (the same numbers
@@ -52,8 +52,10 @@ class TrainingSettings(Settings):
         momentum: of optimizers momentum, nesterov and rmsprop; sgd has none.
         weight_decay: share of each weight that is taken away a step, times the learning rate; not of biases and norms.
             Without it adamw is adam.
-        schedule: how the learning rate goes over a phase; "auto" is one_cycle for pictures from random weights,
-            else constant; plateau lowers it when the validation loss stands still.
+        schedule: how the learning rate goes over a phase; "auto" is one_cycle for pictures from random weights and
+            where pretrained stages learn (that goes to its end, and its last epoch is kept unless its validation
+            accuracy is worse by more than one standard error), else constant; plateau lowers it when the validation
+            loss stands still.
         warmup_epochs: over which the learning rate grows from 0, before any schedule.
         decay_factor: of schedules step, exponential and plateau: what the rate is multiplied by; of inverse_time: what
             is added to its divisor, which is 1 at first.

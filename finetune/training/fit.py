@@ -86,12 +86,13 @@ def fit_phase(
     def begin() -> Progress:
         if saved:
             return restore(model, saved)
-        return Progress(best_loss=before.best_loss, best_weights=model.get_weights()) if before else Progress()
+        return Progress(best=before.best, best_weights=model.get_weights()) if before else Progress()
 
     course = Course(
         batch_size=config.batch_size,
         epochs=phase.epochs,
         patience=phase.patience,
+        to_the_end=phase.to_the_end,
         seed=config.seed,
         phase=phase.name,
         first_epoch=before.rows[-1]["epoch"] if before else 0,

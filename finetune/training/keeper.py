@@ -108,7 +108,7 @@ class Keeper:
                 raise ConfigError(f"{text}. {self.remedy.begin_again}") from diverged
             # epochs after the best one led away from it: they are not part of what goes on
             rows = [*(place["before"] or {}).get("rows", ()), *progress.rows[: len(progress.rows) - progress.waited]]
-            before = {"rows": rows, "best_loss": progress.best_loss}
+            before = {"rows": rows, "best": progress.best}
             lost = {"epoch": diverged.epoch, "settings": dict(self.remedy.settings)}
             self.checkpoints.save({**place, "before": before, "lost": lost}, _with(others, good))
             best = f"The weights of epoch {rows[-1]['epoch']}, the best until then, are kept"

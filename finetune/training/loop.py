@@ -29,6 +29,8 @@ class Course:
         batch_size: rows a step.
         epochs: most epochs of this phase.
         patience: epochs without a lower validation loss before it ends.
+        to_the_end: whether the weights of the last epoch are kept unless they are clearly worse than those of the
+            epoch with the lowest validation loss. For schedules that end at 0.
         seed: of the order of rows.
         phase: its name in the history.
         first_epoch: epochs that phases before it took; orders and the history count on from there.
@@ -42,6 +44,7 @@ class Course:
     phase: str = "head"
     first_epoch: int = 0
     unit: float = 1.0
+    to_the_end: bool = False
 
 
 @dataclass
@@ -52,8 +55,8 @@ class Progress:
         epoch: epochs that are done.
         step: steps of the next epoch that are done.
         rows: of the history, one for each epoch done.
-        best_loss: lowest validation loss so far; what a later epoch must beat.
-        best_weights: of the model then; None before the first epoch.
+        best: row of the epoch whose weights are kept; what a later one must beat. None before the first.
+        best_weights: of the model then.
         waited: epochs since then.
         seconds: that the epoch so far took.
         plateau: state of what lowers the learning rate, where it does.
@@ -62,11 +65,16 @@ class Progress:
     epoch: int = 0
     step: int = 0
     rows: list[Row] = field(default_factory=list)
-    best_loss: float = math.inf
+    best: Row | None = None
     best_weights: list[np.ndarray] | None = None
     waited: int = 0
     seconds: float = 0.0
     plateau: dict[str, float] | None = None
+
+    @property
+    def best_loss(self) -> float:
+        """The validation loss of the best epoch; infinite before the first."""
+        return self.best["val_loss"] if self.best else math.inf
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ def train_phase(
         with _averages(model):
             row = {"epoch": epoch + 1, "phase": course.phase, **_judge(model, judging, lessons, progress, course.unit)}
             row |= take_norms(model.optimizer)
-            _remember(model, progress, row)
+            _remember(model, progress, row, course, len(lessons.validation))
         if plateau:
             model.optimizer.scale_learning_rate(plateau.after_epoch(row["val_loss"]))
             progress.plateau = plateau.state()
@@ -218,14 +226,27 @@ def _averages(model: keras.Model) -> Iterator[None]:
     swap()
 
 
-def _remember(model: keras.Model, progress: Progress, row: Row) -> None:
+def _remember(model: keras.Model, progress: Progress, row: Row, course: Course, num_validation: int) -> None:
     """Count an epoch as done, and keep its weights where it is the best."""
     _check(row["val_loss"], row["epoch"], model, progress)
     progress.rows.append(row)
     progress.epoch, progress.step, progress.seconds = progress.epoch + 1, 0, 0.0
     progress.waited += 1
-    if row["val_loss"] < progress.best_loss:
-        progress.best_loss, progress.best_weights, progress.waited = row["val_loss"], model.get_weights(), 0
+    at_the_end = course.to_the_end and progress.epoch == course.epochs
+    if row["val_loss"] < progress.best_loss or at_the_end and _stands(row, progress.best, num_validation):
+        progress.best, progress.best_weights, progress.waited = row, model.get_weights(), 0
+
+
+def _stands(row: Row, best: Row | None, num_validation: int) -> bool:
+    """Whether an epoch is as often right on the validation side as the best one, up to one standard error.
+
+    The rule of one standard error: Breiman et al., Classification and Regression Trees, 1984, section 3.4.3. The loss
+    of a few dozen examples tells how sure a network is rather than how often it is right.
+    """
+    if best is None or "val_accuracy" not in row:
+        return False
+    right = (row["val_accuracy"] + best["val_accuracy"]) / 2
+    return best["val_accuracy"] - row["val_accuracy"] <= math.sqrt(right * (1 - right) / num_validation)
 
 
 def _stalls(progress: Progress, patience: int) -> bool:

@@ -1,6 +1,5 @@
 """The state of a phase as plain arrays and numbers: all that decides how it goes on, and back into the model."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -31,7 +30,7 @@ def snapshot(model: keras.Model, progress: Progress) -> State:
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     best = progress.best_weights or []
     arrays |= _numbered(best)
-    numbers = asdict(progress) | {"best_weights": len(best), "best_loss": _finite(progress.best_loss)}
+    numbers = asdict(progress) | {"best_weights": len(best)}
     return State(arrays, numbers)
 
 
@@ -80,8 +79,7 @@ def restore(model: keras.Model, state: State) -> Progress:
         variable.assign(state.arrays[name])
     numbers = dict(state.numbers)
     best = [state.arrays[f"best/{place:05}"] for place in range(numbers.pop("best_weights"))]
-    loss = numbers.pop("best_loss")
-    return Progress(best_weights=best or None, best_loss=math.inf if loss is None else loss, **numbers)
+    return Progress(best_weights=best or None, **numbers)
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
@@ -91,7 +89,3 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 def _numbered(weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return {f"best/{place:05}": weight for place, weight in enumerate(weights)}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -53,6 +53,7 @@ class Phase:
         stages: that learn, from the lowest to the head.
         epochs: most epochs.
         patience: epochs without a lower validation loss before it ends.
+        to_the_end: whether its last epoch is kept unless validation is clearly against it.
         learning_rate: of the head; lower stages have that times `layer_decay` for each stage between.
         reinit: stages that begin from random weights.
         schedule: of the learning rate; None for the config's.
@@ -65,6 +66,7 @@ class Phase:
     learning_rate: float
     reinit: tuple[str, ...] = ()
     schedule: str | None = None
+    to_the_end: bool = False
 
 
 def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...]:
@@ -103,14 +105,18 @@ def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...
 
 def _phase(config: FinetuneConfig, step: Step, below: Sequence[str], number: int) -> Phase:
     upper = tuple(below[len(below) - number :])
+    # a fine phase is one cycle that ends at rate 0, as fastai's fine_tune: cut short, it would be all shock
+    cycle = step.fine and config.schedule == "auto"
     again = (1 if config.reinit is None else config.reinit) if config.method == "reinit" else 0
     return Phase(
         name=f"{step.name} {number}" if step.each else step.name,
         stages=(*upper, HEAD),
         epochs=config.fine_tune_epochs if step.fine else config.epochs,
-        patience=config.patience,
+        patience=config.fine_tune_epochs if cycle else config.patience,
         learning_rate=config.learning_rate * (config.fine_tune_factor if step.fine else 1),
         reinit=tuple(below[len(below) - again :]) if again else (),
+        schedule="one_cycle" if cycle else None,
+        to_the_end=cycle,
     )
 
 

@@ -58,7 +58,7 @@ def names(classes: int) -> list[str]:
 def test_best_epoch_has_the_lowest_validation_loss():
     """The first of equal epochs is the best; what is not a number never is."""
     rows = [{"val_loss": loss} for loss in (0.9, math.nan, 0.4, 0.4, math.inf)]
-    assert plots.best_epoch(rows) == 3
+    assert plots.lowest_epoch(rows) == 3
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_best_epoch_has_the_lowest_validation_loss():
 )
 def test_best_epoch_needs_a_validation_loss(rows):
     """Without any finite validation loss there is no best epoch."""
-    assert plots.best_epoch(rows) is None
+    assert plots.lowest_epoch(rows) is None
 
 
 @pytest.mark.parametrize(("best", "share"), [(2, 0.14), (18, 0.87)])

@@ -154,6 +154,19 @@ def test_phases_count_on():
     assert [(row["epoch"], row["phase"]) for row in rows] == [(4, "all"), (5, "all")]
 
 
+@pytest.mark.parametrize(("accuracy", "kept"), [(0.95, 3), (0.87, 3), (0.85, 1)])
+def test_last_epoch_is_kept_unless_clearly_worse(accuracy, kept, monkeypatch):
+    """One standard error of nine in ten of 75 rows is between 0.03 and 0.04."""
+    judged = iter([{"val_loss": 0.3, "val_accuracy": 0.9}, {"val_loss": 0.4, "val_accuracy": 0.95}])
+    last = {"val_loss": 0.5, "val_accuracy": accuracy}
+    fixed = lambda *given: {"loss": 0.1, "seconds": 0.0, **next(judged, last)}  # noqa: E731
+    monkeypatch.setattr("finetune.training.loop._judge", fixed)
+    model, weights = network(), []
+    progress = train(model, epochs=3, to_the_end=True, on_epoch=lambda row: weights.append(model.get_weights()[0]))
+    assert progress.best["epoch"] == kept
+    np.testing.assert_array_equal(model.get_weights()[0], weights[kept - 1])
+
+
 def test_single_steps_give_the_same(monkeypatch):
     """The way of other backends, one public call a batch, gives the same within float tolerance."""
     compiled, single = network(), network()

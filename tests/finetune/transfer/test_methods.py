@@ -63,6 +63,14 @@ def test_second_phase_is_finer():
     assert second.learning_rate == pytest.approx(0.001) and second.epochs == 15
 
 
+@pytest.mark.parametrize("method", ["two_phase", "gradual", "full"])
+def test_pretrained_stages_learn_in_one_cycle(method):
+    """It goes to its end, where the rate is 0; a schedule of the user's is taken as it is, with the run's patience."""
+    phase, asked = phases(method)[-1], phases(method, schedule="cosine")[-1]
+    assert (phase.schedule, phase.to_the_end, phase.patience) == ("one_cycle", True, phase.epochs)
+    assert (asked.schedule, asked.to_the_end, asked.patience) == (None, False, 5)
+
+
 def test_gradual_takes_one_stage_more_at_a_time():
     """Each phase of gradual has one stage more than the one before."""
     assert [len(phase.stages) for phase in phases("gradual", unfreeze=4)] == [1, 2, 3, 4, 5]
