@@ -16,6 +16,7 @@ from finetune.training.fit import compile_for
 from finetune.training.loop import Course
 from finetune.training.lr_finder import Curve, num_updates, range_test
 from finetune.training.lr_suggestion import Suggestion, suggest
+from finetune.training.precision import computing_in
 from finetune.transfer.methods import Phase
 from zoo.atomic import write_atomic
 from zoo.errors import ConfigError, ResourceError, nearest
@@ -185,7 +186,10 @@ def _measure(lesson: Lesson, ready: Ready, *, first_epoch: int) -> Curve:
     course = Course(flat.batch_size, phase.epochs, phase.patience, flat.seed, phase.name, first_epoch)
     steps = flat.accumulation_steps
     updates = num_updates(len(lessons.train), flat.batch_size, steps)
-    with lesson.reporter.track("trying learning rates", updates, unit="updates") as advance:
+    with (
+        computing_in(ready.model, flat.precision),
+        lesson.reporter.track("trying learning rates", updates, unit="updates") as advance,
+    ):
         return range_test(ready.model, lessons, course, accumulation_steps=steps, advance=advance)
 
 

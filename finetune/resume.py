@@ -94,12 +94,16 @@ def _changes(
 def _remedy(run_dir: RunDir, config: FinetuneConfig) -> Remedy:
     """Return what to do where the loss is not finite any more: lower the rate, and go on or begin again."""
     run, file = (shlex.quote(str(path)) for path in (run_dir.path, run_dir.path / "config.json"))
-    rate = f"learning_rate={config.learning_rate / 10:g}"
-    go_on = f"finetune resume {run} --set {rate}"
-    again = f"finetune fit --config {file} --run-dir {run} --overwrite --set {rate}"
+    if any(phase.learning_rate for phase in config.phases):
+        # a run goes on with the phases that it began with
+        lower, change = "Lower the learning rates of the phases, or clip the gradients", "global_clip_norm=1"
+    else:
+        lower = f"Lower the learning rate (it is {config.learning_rate:g})"
+        change = f"learning_rate={config.learning_rate / 10:g}"
+    go_on = f"finetune resume {run} --set {change}"
+    again = f"finetune fit --config {file} --run-dir {run} --overwrite --set {change}"
     if config.data.startswith(OBJECTS):
-        go_on, again = (f"the same call with {how}=True, {rate}" for how in ("resume", "overwrite"))
-    lower = f"Lower the learning rate (it is {config.learning_rate:g})"
+        go_on, again = (f"the same call with {how}=True, {change}" for how in ("resume", "overwrite"))
     return Remedy(
         settings={name: getattr(config, name) for name in _TAMING},
         # folds must all learn alike, or their mean would be that of no method

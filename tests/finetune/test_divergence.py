@@ -100,6 +100,14 @@ def test_rate_that_is_really_too_high_ends_in_a_message(tmp_path):
         finetune.fit(x, x[:, 0] * 3, run_dir=tmp_path / "run", **settings)
 
 
+def test_phases_with_rates_of_their_own_go_on_with_clipped_gradients(table, tmp_path):
+    """The run's learning rate is none of theirs, so a lower one would change nothing."""
+    message = diverge(table, tmp_path / "run", 4, phases=[{"learning_rate": 0.02}])
+    assert "Lower the learning rates of the phases, or clip the gradients" in message
+    arguments = command_in(message)
+    assert arguments[-1] == "global_clip_norm=1" and run_command(cli, [*arguments, "--verbose", "0"]) == 0
+
+
 def test_folds_begin_again(table, tmp_path):
     """Folds that learned at two rates would be an estimate of neither."""
     assert "--overwrite" in diverge(table, tmp_path / "run", 3, folds=2)

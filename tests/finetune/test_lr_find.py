@@ -47,7 +47,7 @@ def quick(monkeypatch):
     seen = []
 
     def measure(model, lessons, course, **how):
-        seen.append((model, lessons, course))
+        seen.append((model, lessons, course, {layer.dtype_policy.name for layer in model.layers}))
         losses = tuple(np.interp(np.log(RATES), np.log([1e-4, 1e-2, 1]), [2.0, 1.0, 5.0]).tolist())
         return Curve(RATES, losses, losses, diverged=True)
 
@@ -81,7 +81,7 @@ def test_what_is_tested_is_what_fit_would_learn(case, data, quick, monkeypatch, 
     monkeypatch.setattr(phases, "train_phase", stopping)
     with pytest.raises(Stop):
         finetune.fit(source, run_dir=tmp_path / "run", **settings)
-    (model, lessons, course), (tested, its, its_course) = seen[0], quick[0]
+    (model, lessons, course), (tested, its, its_course, _) = seen[0], quick[0]
     for name in ("x", "y", "train", "validation", "weights"):
         np.testing.assert_array_equal(getattr(lessons, name), getattr(its, name))
     for one, other in zip(model.get_weights(), tested.get_weights(), strict=True):
@@ -103,6 +103,13 @@ def test_every_kind_of_data_gets_an_answer(case, data, tmp_path):
     assert test.curve.rates[0] == pytest.approx(1e-7) and len(test.curve.rates) > 50
     assert test.rate is not None and 1e-5 < test.rate < 1
     assert not (tmp_path / "runs").exists() and test.draw().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_layers_compute_as_in_the_run(precision, data, quick):
+    """A rate that is found in one precision is for runs in it."""
+    find_learning_rate(data("table"), precision=precision, verbose=0)
+    assert precision in quick[0][-1]
 
 
 def test_arrays_are_taken_as_by_fit(quick):
