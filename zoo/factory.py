@@ -75,23 +75,27 @@ def create(
     if classifier_activation is not None:
         checks.one_of("classifier_activation", classifier_activation, ACTIVATIONS)
     pretrained = _read(variant, weights, stem, cache_dir)
-    known_classes = pretrained.num_classes if pretrained else None
-    if num_classes is None and pretrained and known_classes is None:
-        raise ConfigError(f"the weights of {name} hold no classifier that fits; say how many classes: num_classes=10")
-    if num_classes is None:
-        num_classes = known_classes or 1000
-    num_classes = checks.positive("num_classes", num_classes)
-    if num_classes == 1 and classifier_activation == "softmax":
-        raise ConfigError(
-            "num_classes must be at least 2 for classifier_activation='softmax', which over one class is always 1; "
-            "received 1. For yes or no take 'sigmoid', for a number None."
-        )
+    num_classes = _num_classes(name, num_classes, pretrained, classifier_activation)
     inputs, features = _features(variant, pretrained, input_shape, stem)
     logits = classifier(pool(features), num_classes, dropout=dropout)
     model = keras.Model(inputs, activate(logits, classifier_activation), name=_model_name(variant))
     if pretrained:
-        assign_weights(model, pretrained, head=num_classes == known_classes)
+        assign_weights(model, pretrained, head=num_classes == pretrained.num_classes)
     return model
+
+
+def _num_classes(name: str, asked: int | None, pretrained: Pretrained | None, activation: str | None) -> int:
+    """Return how many outputs: as many as asked for, or those of the weights, or 1000."""
+    known = pretrained.num_classes if pretrained else 1000
+    if asked is None and known is None:
+        raise ConfigError(f"the weights of {name} hold no classifier that fits; say how many classes: num_classes=10")
+    found = checks.positive("num_classes", known if asked is None else asked)
+    if found == 1 and activation == "softmax":
+        raise ConfigError(
+            "num_classes must be at least 2 for classifier_activation='softmax', which over one class is always 1; "
+            "received 1. For yes or no take 'sigmoid', for a number None."
+        )
+    return found
 
 
 def backbone(
