@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from finetune.config import FinetuneConfig
+from finetune.transfer.auto_method import Machine, choose_method
 from zoo import registry
 from zoo.errors import ConfigError
 from zoo.spec import SavedModel, Weights
@@ -60,12 +61,14 @@ def resolve(
         sources.require_at_hand(row, config.cache_path)
     if config.weights == "imagenet":
         decide("weights", row.tag, _described(row))
+    image_size = config.image_size
+    if image_size is None:
+        image_size = (row.preprocessing if row else variant.preprocessing).image_size
+        decide("image_size", image_size, "the size these weights were trained with")
     if config.method == "auto":
-        fewest = min(num_per_class.values())
-        decide("method", "head", f"from {fewest} pictures {unit}; the pretrained trunk stays frozen, the head learns")
-    if config.image_size is None:
-        preprocessing = row.preprocessing if row else variant.preprocessing
-        decide("image_size", preprocessing.image_size, "the size these weights were trained with")
+        counts = num_per_class.values()
+        work = {"parameters": variant.parameters, "image_size": image_size, "machine": Machine.here()}
+        decide("method", *choose_method(min(counts), sum(counts), **work, unit=unit))
     decisions += [
         Decision(what, value, "usual for a head on frozen features")
         for what, value in _USUAL.items()

@@ -22,7 +22,7 @@ from finetune.training.state import begin_again, outside, put_outside
 from finetune.training.weights import example_weights
 from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable
 from finetune.transfer.methods import HEAD, Phase, phases_of
-from finetune.transfer.network import FEATURES, Network, make_network
+from finetune.transfer.network import FEATURES, INPUTS, Network, make_network
 from finetune.transfer.trunk import head_outputs
 
 # The part of a run in which the model that is kept learns.
@@ -114,8 +114,8 @@ class Learned:
     features: object
     runtime: Decision | None = None
 
-    def outputs(self, task: Task, indices: np.ndarray | None = None) -> np.ndarray:
-        """Return the outputs (n, outputs) float32 for all examples, or for some."""
+    def outputs(self, task: Task, indices: np.ndarray) -> np.ndarray:
+        """Return the outputs (n, outputs) float32 for examples."""
         return head_outputs(self.network.above(self.cut), self.features.array, task, self.scale, indices=indices)
 
 
@@ -167,8 +167,8 @@ def make_ready(lesson: Lesson, course: Curriculum, number: int) -> Ready:
         lesson.reporter.say(_described(phase, count_parameters(network)))
     cut, features = _prepare(lesson, course.trunk, network, phase)
     give_back_memory()
-    model = kind.training_model(config, network.above(cut))
-    material = replace(course.material, features=features.array)
+    model = kind.training_model(config, network.above(cut), whole=cut == INPUTS or not kind.STAGED)
+    material = replace(course.material, features=features.array, views=getattr(features, "views", 0))
     return Ready(phase, model, material, _rates(config, network, phase), cut, features)
 
 

@@ -21,7 +21,7 @@ from finetune.training.precision import BFLOAT16, FLOAT16, FLOAT32, halved_layer
 from finetune.training.step_rates import StepRates, step_rates
 from finetune.transfer.freeze import set_trainable
 from finetune.transfer.methods import HEAD, Phase, phases_of
-from finetune.transfer.network import FEATURES, Network, make_network
+from finetune.transfer.network import FEATURES, INPUTS, Network, make_network
 from zoo.description import describe
 from zoo.errors import RunStateError
 
@@ -131,7 +131,8 @@ def _chosen(
     if not layers or (1 + len(others)) * len(layers) * _LAYER_SECONDS > _MOST_SHARE * guess:
         return PrecisionChoice(FLOAT32, "too little is computed to be worth a measurement")
     set_trainable(network, phase.stages, bn=config.bn, freeze=config.freeze)
-    model = kind.training_model(config, network.above(rehearsal.cut))
+    whole = rehearsal.cut == INPUTS or not kind.STAGED
+    model = kind.training_model(config, network.above(rehearsal.cut), whole=whole)
     found = step_rates(
         model,
         _made_up(kind, config, model, target, splits.train),

@@ -181,7 +181,7 @@ def run_recipe(
                 "peak_rss_bytes": peak_rss_bytes(),
             },
         )
-        sheet = kind.samples(config, learned.features, splits)
+        sheet = kind.samples(config, trunk, data, splits)
         if sheet:
             run_dir.write_plot(SAMPLES_PLOT, sheet)
         for number, mistake in enumerate(mistakes):
@@ -206,7 +206,8 @@ def _verified_outputs(
 ) -> np.ndarray:
     """Return what was learned to answer, (n, outputs) for all examples, after holding the finished model against it."""
     kind, config, data = lesson.kind, lesson.config, lesson.data
-    outputs = learned.outputs(TASKS[kind.target(data).task])
+    target = kind.target(data)
+    outputs = learned.outputs(TASKS[target.task], np.arange(len(target.values)))
     first, count = kind.first_inputs(config, trunk, data)
     rounded = learned.features.runtime is not None and learned.features.runtime.value == BFLOAT16
     verify_joined(model, first, outputs[:count], learned.scale, rounded=rounded)

@@ -100,7 +100,8 @@ def _trained(
         keras.utils.set_random_seed(config.seed)
         lesson, trunk = own.lesson(config)
         learned = learn(lesson, trunk, splits)
-        answers = learned.outputs(TASKS[own.prepared.kind.target(own.data).task])
+        target = own.prepared.kind.target(own.data)
+        answers = learned.outputs(TASKS[target.task], np.arange(len(target.values)))
         library.append(_Member(trial, config, learned, answers))
         reporter.say(f"trial {trial.number} has learned again, {len(library)} of at most {len(ranked)}")
     if len(library) < 2:

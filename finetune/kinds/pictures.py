@@ -105,15 +105,27 @@ def build_trunk(config: FinetuneConfig, inspection: Inspection, splits: Splits) 
 def cut_for(config: FinetuneConfig, network: Network, cut: str, inspection: Inspection) -> str:
     """Return the cut that training takes where `cut` is the highest possible: that, or the inputs.
 
-    Pictures that training changes from epoch to epoch have to go through the whole network each time, and so have those
+    Pictures that training changes anew in every epoch have to go through the whole network each time, and so have those
     whose maps at the cut take more than `store_gigabytes`.
     """
-    changed = config.augmentation != "none" or mixing(config)
-    return INPUTS if changed or _bytes_at(network, cut, inspection) > config.store_gigabytes * 1e9 else cut
+    return INPUTS if _always_new(config) or _bytes_at(config, network, cut, inspection) > _limit(config) else cut
 
 
-def _bytes_at(network: Network, cut: str, inspection: Inspection) -> int:
-    return math.prod((len(inspection.examples), *network.cuts[cut].shape[1:])) * 4
+def _always_new(config: FinetuneConfig) -> bool:
+    return bool(mixing(config)) or config.augmentation != "none" and not config.cached_views
+
+
+def _views(config: FinetuneConfig) -> int:
+    """Return how many changed versions of each picture a frozen part is run over."""
+    return 0 if config.augmentation == "none" else config.cached_views
+
+
+def _limit(config: FinetuneConfig) -> float:
+    return config.store_gigabytes * 1e9
+
+
+def _bytes_at(config: FinetuneConfig, network: Network, cut: str, inspection: Inspection) -> int:
+    return math.prod((len(inspection.examples), 1 + _views(config), *network.cuts[cut].shape[1:])) * 4
 
 
 def prepare(
@@ -126,11 +138,17 @@ def prepare(
 ) -> tuple[str, Features]:
     """Return what all pictures are at a cut, run once or left by an earlier run; or at the inputs: see `cut_for`."""
     if cut_for(config, network, cut, inspection) != INPUTS:
-        return cut, trunk_features(trunk, network.below(cut), cut, inspection, config, reporter)
+        views = _views(config)
+        if views:
+            reporter.say(
+                f"the frozen part runs once over each picture and {views} augmented versions of it (cached_views)"
+            )
+        return cut, trunk_features(trunk, network.below(cut), cut, inspection, config, reporter, views=views)
     if cut != INPUTS:
-        changed = config.augmentation != "none" or mixing(config)
-        needed = _bytes_at(network, cut, inspection)
-        why = "pictures are augmented" if changed else f"features at {cut} would take {needed / 1e9:,.0f} GB"
+        needed = _bytes_at(config, network, cut, inspection)
+        why = f"features at {cut} would take {needed / 1e9:,.0f} GB"
+        if _always_new(config):
+            why = "pictures are mixed" if mixing(config) else "pictures are augmented anew"
         reporter.say(f"{why}: every epoch runs the whole network, and nothing is cached")
     return INPUTS, decoded_pictures(config, inspection, trunk.preprocessing, reporter)
 
@@ -141,9 +159,9 @@ def new_head(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> 
     return trunks.new_head(shape[0], outputs, dropout=config.dropout, seed=config.seed)
 
 
-def training_model(config: FinetuneConfig, network: keras.Model) -> keras.Model:
-    """Return the network behind augmentation, sharing its weights."""
-    return augmented(network, config.augmentation, seed=config.seed)
+def training_model(config: FinetuneConfig, network: keras.Model, *, whole: bool) -> keras.Model:
+    """Return the network behind augmentation, sharing its weights; a part of it takes what was augmented before."""
+    return augmented(network, config.augmentation, seed=config.seed) if whole else network
 
 
 def mixing(config: FinetuneConfig) -> Mixing | None:
@@ -151,12 +169,13 @@ def mixing(config: FinetuneConfig) -> Mixing | None:
     return Mixing(config.mixup, config.cutmix, config.seed) if config.mixup or config.cutmix else None
 
 
-def samples(config: FinetuneConfig, features: Features, splits: Splits) -> bytes | None:
+def samples(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection, splits: Splits) -> bytes | None:
     """Return what training makes of some pictures as PNG, the originals in the first row; None for no augmentation."""
     if config.augmentation == "none" and not mixing(config):
         return None
     chosen = np.array(splits.train)[np.linspace(0, len(splits.train) - 1, _SHOWN).astype(int)]
-    shown = np.asarray(features.array[chosen], "float32")
+    decoded = load.pictures(config, inspection.examples, chosen, trunk.preprocessing)
+    shown = np.concatenate(list(decoded)).astype("float32")
     rows = [shown]
     for epoch in range(4):
         x = shown

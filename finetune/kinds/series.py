@@ -171,7 +171,7 @@ def new_head(config: FinetuneConfig, shape: tuple[int, ...], target: Target) -> 
     return new_network(config, shape, target)
 
 
-def training_model(config: FinetuneConfig, head: keras.Model) -> keras.Model:
+def training_model(config: FinetuneConfig, head: keras.Model, *, whole: bool) -> keras.Model:
     """Return what is trained: the head itself."""
     return head
 
@@ -180,7 +180,7 @@ def mixing(config: FinetuneConfig) -> None:
     """Return how batches are mixed: not at all."""
 
 
-def samples(config: FinetuneConfig, features: object, splits: Splits) -> None:
+def samples(config: FinetuneConfig, trunk: object, data: object, splits: Splits) -> None:
     """Return what training makes of some examples as a picture: it takes them as they are."""
 
 

@@ -40,8 +40,11 @@ class TrainingSettings(Settings):
             to five digits) or "openvino_bf16" (others in the second digit); "auto" takes the faster of the first two.
             The finished model is a Keras model in float32 whatever ran.
         augmentation: how much training pictures differ from epoch to epoch; "none", "light" (mirrored and moved),
-            "medium" (also turned, zoomed, lighter and darker) or "strong"; for method scratch.
-        mixup: parameter of the Beta distribution that blends two pictures; 0 for none; for method scratch.
+            "medium" (also turned, zoomed, lighter and darker) or "strong".
+        cached_views: changed versions of each picture that a frozen part is run over where pictures are augmented;
+            epochs take turns with them and the picture itself. 0: the whole network runs in every epoch instead.
+        mixup: parameter of the Beta distribution that blends two pictures; 0 for none. The whole network runs in every
+            epoch then.
         cutmix: the same for patches of one picture in another.
         epochs: most passes over the training set; None: 60 for pictures, 200 for rows.
         patience: epochs without a lower validation loss before training stops; the best weights are kept. None: 8 for
@@ -93,6 +96,7 @@ class TrainingSettings(Settings):
     weights: str = "imagenet"
     runtime: Literal["auto", "keras", "openvino", "openvino_bf16"] = "auto"
     augmentation: Literal["none", "light", "medium", "strong"] = "none"
+    cached_views: int = Field(8, ge=0, le=1000)
     mixup: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
     cutmix: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
     epochs: Annotated[int | None, Field(ge=1, le=100_000)] = None

@@ -39,6 +39,7 @@ class Material:
             (of several outputs, in the mean of their standard deviations).
         weights: (n,) float32, of the examples in the training loss.
         mixing: makes training batches of two pictures each; classes become shares of classes then.
+        views: changed versions of each example that come after those of the examples themselves in `features`.
     """
 
     features: np.ndarray
@@ -48,6 +49,7 @@ class Material:
     scale: Scale | None = None
     weights: np.ndarray | None = None
     mixing: Mixing | None = None
+    views: int = 0
 
 
 def fit_phase(
@@ -124,7 +126,8 @@ def compile_for(
         metrics=[task.metric()],
         jit_compile=False,
     )
-    return Lessons(material.features, targets, sides["train"], sides["validation"], material.weights, material.mixing)
+    learned, picked = sides["train"], sides["validation"]
+    return Lessons(material.features, targets, learned, picked, material.weights, material.mixing, views=material.views)
 
 
 def _groups(model: keras.Model, rates: Rates | None) -> list[Group]:

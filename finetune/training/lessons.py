@@ -22,12 +22,13 @@ class Lessons:
     """What is learned from.
 
     Attributes:
-        x: (n, ...) rows by index: an array, a file that is mapped, or pictures decoded on demand.
+        x: (n, ...) rows by index: an array, a file, or pictures decoded on demand; then n rows for each of the `views`.
         y: (n, ...) targets as the loss takes them.
         train: indices of the rows to learn from.
         validation: indices of the rows that pick the epoch.
         weights: (n,) float32 in the training loss; None where all count 1.
         mixing: makes training batches of two examples each.
+        views: changed versions of each row that epochs take turns with.
     """
 
     x: np.ndarray
@@ -36,6 +37,11 @@ class Lessons:
     validation: np.ndarray
     weights: np.ndarray | None = None
     mixing: Mixing | None = None
+    views: int = 0
+
+    def seen(self, chosen: np.ndarray, epoch: int) -> np.ndarray:
+        """Return the rows of examples as training sees them in an epoch: each in turn as it is and in each version."""
+        return self.x[chosen + len(self.y) * ((chosen + epoch) % (1 + self.views))]
 
 
 def order_of(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
@@ -73,7 +79,7 @@ def _rows(
 ) -> tuple[np.ndarray, ...]:
     """Return the rows of some steps: (x, y) or (x, y, weights)."""
     chosen = order[steps[0] * batch_size : steps[1] * batch_size]
-    x, y = lessons.x[chosen], lessons.y[chosen]
+    x, y = lessons.seen(chosen, epoch), lessons.y[chosen]
     if lessons.mixing:
         # each batch is mixed by itself, as what is drawn depends on its number
         mixed = [

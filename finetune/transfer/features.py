@@ -30,16 +30,19 @@ class Features:
     """Features of all examples in their order.
 
     Attributes:
-        array: (num_examples, channels) float32, read from disk row by row.
+        array: (num_examples, channels) float32, read from disk row by row; with `views` that of the first changed
+            version of each example after those of the examples themselves, and so on.
         reused_rows: how many rows an earlier run had left.
         path: folder of the cache entry.
         runtime: what ran the network that gave them, and why; None for none.
+        views: changed versions of each example.
     """
 
     array: np.ndarray | StoredRows
     reused_rows: int
     path: Path
     runtime: Decision | None = None
+    views: int = 0
 
 
 def features_key(parts: Mapping[str, object]) -> str:

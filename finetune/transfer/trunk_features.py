@@ -12,6 +12,7 @@ from finetune.config import FinetuneConfig
 from finetune.data.checks import Inspection
 from finetune.data.images import DECODER_VERSION
 from finetune.data.load import pictures
+from finetune.data.picture_views import VIEWS_VERSION, picture_views
 from finetune.data.targets import picture_target
 from finetune.decide import Decision
 from finetune.progress import Reporter
@@ -22,7 +23,14 @@ from finetune.transfer.trunk import Trunk
 
 
 def trunk_features(
-    trunk: Trunk, below: keras.Model, cut: str, inspection: Inspection, config: FinetuneConfig, reporter: Reporter
+    trunk: Trunk,
+    below: keras.Model,
+    cut: str,
+    inspection: Inspection,
+    config: FinetuneConfig,
+    reporter: Reporter,
+    *,
+    views: int = 0,
 ) -> Features:
     """Return what all examples are at a cut, cached by everything that decides it.
 
@@ -33,15 +41,16 @@ def trunk_features(
         below: the network up to the cut.
         cut: its name.
         inspection: the pictures.
-        config: model, batch_size, runtime, threads, cache_dir.
+        config: model, batch_size, runtime, threads, cache_dir, and augmentation of changed versions.
         reporter: shows progress, and what runs the network.
+        views: changed versions of each example that are wanted too.
 
     Raises:
         DataError: a picture changed since it was checked.
         ResourceError: the cache cannot be written.
     """
     examples, folder = inspection.examples, config.cache_path / "features"
-    shape = (len(examples), *below.output_shape[1:])
+    shape = (len(examples) * (1 + views), *below.output_shape[1:])
     parts = {
         "format": 2,
         "model": config.model,
@@ -51,6 +60,8 @@ def trunk_features(
         "data": inspection.fingerprint,
         "decoder": [DECODER_VERSION, PIL.__version__],
     }
+    if views:
+        parts["views"] = [config.augmentation, views, config.batch_size, VIEWS_VERSION, keras.__version__]
 
     def named(runtime: str) -> dict[str, object]:
         return parts | {"runtime": runtimes.identity(runtime)}
@@ -64,14 +75,13 @@ def trunk_features(
     reporter.say(f"  {decision}")
 
     def compute(first: int) -> Iterator[np.ndarray]:
-        with reporter.track("computing features", len(examples)) as advance:
+        with reporter.track("computing features", shape[0]) as advance:
             advance(first)
-            batches = pictures(config, examples, range(first, len(examples)), trunk.preprocessing)
-            for array in run(batches):
+            for array in run(picture_views(config, examples, range(first, shape[0]), trunk.preprocessing)):
                 yield array
                 advance(len(array))
 
-    return replace(cached_features(folder, named(choice.runtime), shape, compute), runtime=decision)
+    return replace(cached_features(folder, named(choice.runtime), shape, compute), runtime=decision, views=views)
 
 
 def _acceptable(config: FinetuneConfig) -> list[str]:

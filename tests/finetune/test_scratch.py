@@ -89,9 +89,20 @@ def test_models_of_the_zoo_begin_with_random_weights():
 def test_augmentation_turns_the_cache_of_a_frozen_network_off(folder, capfd):
     """Pictures that differ from epoch to epoch go through the whole network each time, and that is said."""
     settings = {"model": "efficientnet_lite0", "image_size": 32, "augmentation": "light", "epochs": 2}
-    run = fit(folder / "pictures", folder, "augmented", **settings, verbose=2)
-    assert "every epoch runs the whole network, and nothing is cached" in capfd.readouterr().err
+    run = fit(folder / "pictures", folder, "augmented", **settings, cached_views=0, verbose=2)
+    assert "augmented anew: every epoch runs the whole network, and nothing is cached" in capfd.readouterr().err
     assert (run.path / "plots" / "samples.png").exists()
+
+
+def test_augmented_versions_run_through_a_frozen_network_once(folder, capfd):
+    """A second run takes them from the cache, and ends the same."""
+    settings = {"model": "efficientnet_lite0", "image_size": 32, "augmentation": "light", "epochs": 3, "dropout": 0.0}
+    first, second = (
+        fit(folder / "pictures", folder, f"views{n}", **settings, cached_views=2, verbose=2) for n in (1, 2)
+    )
+    said = capfd.readouterr().err
+    assert "once over each picture and 2 augmented versions of it" in said and "reused from an earlier run" in said
+    assert first.metrics["test"] == second.metrics["test"]
 
 
 @pytest.mark.parametrize("model", ["cnn", "resnet18"])

@@ -109,6 +109,26 @@ def test_model_sees_each_epochs_own_order(monkeypatch):
     np.testing.assert_array_equal(np.concatenate(seen), data.x[np.concatenate(orders), 0])
 
 
+def test_epochs_take_turns_with_versions():
+    """Each example is seen once as it is and once in each version, by examples in different order; targets stay."""
+    x = np.arange(12.0)[:, None]  # versions 4 to 7 and 8 to 11 of four examples
+    data = lessons(x=x, y=np.zeros(4), views=2)
+    seen = np.stack([data.seen(np.arange(4), epoch)[:, 0] for epoch in range(3)])
+    assert seen[0].tolist() == [0, 5, 10, 3]
+    np.testing.assert_array_equal(np.sort(seen, axis=0), [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]])
+
+
+def test_validation_sees_examples_as_they_are():
+    """With other versions to learn from, the validation loss of weights that stay is that without."""
+    plain, found = lessons(), []
+    for data in (plain, lessons(x=np.concatenate([plain.x, 9 * plain.x]), views=1)):
+        model = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(3, "softmax", kernel_initializer="ones")])
+        model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", jit_compile=False)
+        found.append(train(model, data, epochs=2).rows)
+    assert [row["val_loss"] for row in found[0]] == pytest.approx([row["val_loss"] for row in found[1]], rel=1e-6)
+    assert found[0][1]["loss"] < found[1][1]["loss"]
+
+
 @pytest.mark.parametrize("bytes_a_call", [1, 2000])
 def test_size_of_a_call_changes_nothing(bytes_a_call, monkeypatch):
     """One step a call or many: the same weights to the bit, mixed batches included."""
