@@ -1,6 +1,6 @@
 """What learns: phase after phase on a network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
@@ -18,7 +18,7 @@ from finetune.training.fit import Material, Rates, fit_phase
 from finetune.training.gradients import phase_faults
 from finetune.training.keeper import Keeper
 from finetune.training.loop import Progress, Row, Watch
-from finetune.training.state import begin_again, outside, put_outside
+from finetune.training.state import begin_again, outside, put_outside, remembered, what_stays
 from finetune.training.weights import example_weights
 from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable
 from finetune.transfer.methods import HEAD, Phase, phases_of
@@ -186,7 +186,7 @@ def learn_phase(
     """
     going_on = lesson.keeper.goes_on(title, number)
     if going_on:
-        before = _before(lesson.keeper.saved.place)
+        before = remembered(lesson.keeper.saved.place["before"])
         # what runs once below the cut has to be as the phases before left it
         put_outside(course.network.model, going_on)
     ready = make_ready(lesson, course, number)
@@ -194,7 +194,7 @@ def learn_phase(
         begin_again(ready.model, going_on)
         going_on = None
     audit, history = FreezeAudit(course.network), before.rows if before else []
-    place = {"part": title, "phase": number, "before": _place(before)}
+    place = {"part": title, "phase": number, "before": what_stays(before)}
     with (
         lesson.clock("train"),
         lesson.keeper.watching(ready.model, place, _changed_below(course, number, ready)) as between,
@@ -247,17 +247,6 @@ def _rates(config: FinetuneConfig, network: Network, phase: Phase) -> Rates:
         stage: ([v for layer in network.stages[stage] for v in layer.trainable_weights], config.layer_decay**depth)
         for stage, depth in above.items()
     }
-
-
-def _place(progress: Progress | None) -> dict[str, object] | None:
-    """Return what a later phase has to know of those before it, as JSON values."""
-    return {"rows": progress.rows, "best": progress.best} if progress else None
-
-
-def _before(place: Mapping[str, object]) -> Progress | None:
-    """Return what `_place` was made from, as far as a later phase has to know it."""
-    found = place["before"]
-    return Progress(rows=found["rows"], best=found["best"]) if found else None
 
 
 def _warned(lesson: Lesson, on_epoch: Callable[[Row], None], before: Sequence[Row]) -> Callable[[Row], None]:

@@ -18,6 +18,7 @@ from finetune.data.known import pack
 from finetune.data.split import Splits
 from finetune.data.targets import Target
 from finetune.environment import environment
+from finetune.evaluation.mistakes import Mistake
 from finetune.folds import answer_by_folds
 from finetune.judging import judge
 from finetune.learning import Learned, Lesson, learn
@@ -98,14 +99,7 @@ def run_recipe(
         raise ConfigError("data is missing: name a folder of class folders, or a CSV file")
     with clock("read"):
         opened = open_data(config, given)
-    kind, root = opened.kind, opened.source.root
-    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), run_stem(root))
-    if path.absolute().is_relative_to(root):
-        raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
-
-    if resume and not config.run_dir:
-        raise ConfigError("resume needs to know which run: name its directory with --run-dir")
-
+    kind, path = opened.kind, _run_path(config, opened.source.root, resume)
     with RunDir.claim(path, overwrite=overwrite, resume=resume) as run_dir:
         if resume and run_dir.is_done:
             reporter.say(f"{path}: this run came to its end; nothing is left to do")
@@ -170,26 +164,40 @@ def run_recipe(
         run_dir.write_json("model", described | {"decisions": decide.as_json(decisions)})
         run_dir.write_history(learned.history)
         run_dir.write_predictions(judged.rows)
-        diagnosis = {"gradients": gradient_faults(learned.history)}
-        run_dir.write_json(
-            "metrics",
-            judged.metrics
-            | {
-                "best_epoch": learned.best_epoch,
-                "diagnosis": diagnosis,
-                "seconds": clock.seconds,
-                "peak_rss_bytes": peak_rss_bytes(),
-            },
-        )
-        sheet = kind.samples(config, trunk, data, splits)
-        if sheet:
-            run_dir.write_plot(SAMPLES_PLOT, sheet)
-        for number, mistake in enumerate(mistakes):
-            run_dir.write_plot(mistake_plot(number), mistake.picture)
-        run_dir.write_json("mistakes", [mistake.as_json() for mistake in mistakes])
+        _write_pictures(run_dir, mistakes, kind.samples(config, trunk, data, splits))
+        run_dir.write_json("metrics", judged.metrics | _of_the_run(learned, clock))
         write_report(run_dir)
         run_dir.finish()
     return Run(run_dir.path)
+
+
+def _run_path(config: FinetuneConfig, root: str, resume: bool) -> Path:
+    """Return where a run on some data goes, after asking whether it can."""
+    if resume and not config.run_dir:
+        raise ConfigError("resume needs to know which run: name its directory with --run-dir")
+    path = Path(config.run_dir) if config.run_dir else next_run_path(Path("runs"), run_stem(root))
+    if path.absolute().is_relative_to(root):
+        raise ConfigError(f"the run directory {path} lies inside the data, where the next run would find it")
+    return path
+
+
+def _write_pictures(run_dir: RunDir, mistakes: Sequence[Mistake], sheet: bytes | None) -> None:
+    """Write what the report shows of examples: those that were mistaken, and what training makes of some."""
+    if sheet:
+        run_dir.write_plot(SAMPLES_PLOT, sheet)
+    for number, mistake in enumerate(mistakes):
+        run_dir.write_plot(mistake_plot(number), mistake.picture)
+    run_dir.write_json("mistakes", [mistake.as_json() for mistake in mistakes])
+
+
+def _of_the_run(learned: Learned, clock: Clock) -> dict[str, object]:
+    """Return what metrics.json says of how it was learned."""
+    return {
+        "best_epoch": learned.best_epoch,
+        "diagnosis": {"gradients": gradient_faults(learned.history)},
+        "seconds": clock.seconds,
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
 
 
 def _with_runtime(

@@ -13,7 +13,7 @@ import numpy as np
 
 from finetune.training.checkpoints import Checkpoint, Checkpoints
 from finetune.training.loop import Diverged, Progress
-from finetune.training.state import State, good_weights, snapshot
+from finetune.training.state import State, good_weights, snapshot, what_stays
 from zoo.errors import ConfigError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -108,7 +108,7 @@ class Keeper:
                 raise ConfigError(f"{text}. {self.remedy.begin_again}") from diverged
             # epochs after the best one led away from it: they are not part of what goes on
             rows = [*(place["before"] or {}).get("rows", ()), *progress.rows[: len(progress.rows) - progress.waited]]
-            before = {"rows": rows, "best": progress.best}
+            before = what_stays(Progress(rows=rows, best=progress.best))
             lost = {"epoch": diverged.epoch, "settings": dict(self.remedy.settings)}
             self.checkpoints.save({**place, "before": before, "lost": lost}, _with(others, good))
             best = f"The weights of epoch {rows[-1]['epoch']}, the best until then, are kept"

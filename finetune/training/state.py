@@ -34,6 +34,16 @@ def snapshot(model: keras.Model, progress: Progress) -> State:
     return State(arrays, numbers)
 
 
+def what_stays(progress: Progress | None) -> dict[str, object] | None:
+    """Return what a later phase has to know of those before it, as JSON values."""
+    return {"rows": progress.rows, "best": progress.best} if progress else None
+
+
+def remembered(found: Mapping[str, object] | None) -> Progress | None:
+    """Return the progress that `what_stays` told of, as far as it did."""
+    return Progress(**found) if found else None
+
+
 def good_weights(progress: Progress) -> State | None:
     """Return the weights of the best epoch, for a phase that begins again from them; None where there is none yet."""
     if progress.best_weights is None:
