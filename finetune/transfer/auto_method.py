@@ -4,17 +4,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# With fewer pictures of a class, stages that learn too know them by heart before they see what they have in common.
-FEW = 50
+# With this many pictures of a class two_phase was measured to be better than head (benchmarks/methods.py).
+FEW = 20
 # From here on all of a network can follow the data.
 MANY = 2_000
 # A person waits so long for a default, in minutes.
-_PATIENCE, _LONG_PATIENCE = 20, 120
+_PATIENCE, _LONG_PATIENCE = 10, 120
 # Multiply-adds a parameter at 224 pixels: 83 for EfficientNet-Lite0, 86 for MobileNetV2, 160 for ResNet-50, 355 for
 # DenseNet-121 (`finetune models NAME`). A step takes forward, and twice as much backward.
 _USES, _PASSES = 120, 3
-# The upper two stages' share of the whole network's multiply-adds, and the epochs that patience leaves of a phase.
-_UPPER, _EPOCHS = 0.2, 15
+# Share of the whole network's multiply-adds in the two thirds of its stages that learn (0.80 of EfficientNet-Lite0's,
+# 0.81 of ResNet-50's, 0.55 of DenseNet-121's), and epochs.
+_UPPER, _EPOCHS = 0.75, 15
 # Multiply-adds a second in training: measured about 8 G a core with TensorFlow; a GPU makes about 2 T.
 _CORE, _GPU = 8e9, 2e12
 
@@ -55,11 +56,11 @@ def choose_method(
     minutes = _UPPER * all_minutes
     known = f"from {fewest:,} pictures {unit}"
     if fewest < FEW:
-        return "head", f"{known} a frozen network and a new head learn best; from {FEW} on also two_phase"
-    if minutes > _PATIENCE:
-        return "head", f"two_phase would take about {_words(minutes)} more on this machine, for a few points"
+        return "head", f"{known} a new head on the frozen network is the safest; from {FEW} on also two_phase"
     if fewest >= MANY and all_minutes <= _LONG_PATIENCE:
         return "full", f"{known} all of the network can learn, in about {_words(all_minutes)}; sooner: two_phase"
+    if minutes > _PATIENCE:
+        return "head", f"two_phase would be some points better, and take about {_words(minutes)} more on this machine"
     return "two_phase", f"{known} the upper stages can learn too, about {_words(minutes)} more; sooner: head"
 
 

@@ -1,6 +1,6 @@
 """Methods: which stages learn, in which order and at what rate; a row each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -40,8 +40,12 @@ METHODS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
         "scratch": (Step("all", ALL),),
     }
 )
-# Stages that learn beside the head where the setting is left open.
-_USUAL_UNFREEZE = {"two_phase": 2, "gradual": 3, "reinit": 1}
+# Stages that learn beside the head where the setting is left open. Of 20 pictures a class of Fashion-MNIST, the upper
+# six of EfficientNet-Lite0's nine stages learned 1.2 to 2.4 points more than the head alone (three draws of pictures),
+# the upper three -0.8 to 1.4 (five draws).
+_USUAL_UNFREEZE: Mapping[str, Callable[[int], int]] = MappingProxyType(
+    {"two_phase": lambda stages: round(2 * stages / 3), "gradual": lambda stages: 3, "reinit": lambda stages: 1}
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...
         return tuple(_custom(config, settings, below, number) for number, settings in enumerate(config.phases, start=1))
     wanted = config.unfreeze
     if wanted is None:
-        wanted = max(_USUAL_UNFREEZE.get(config.method, 0), config.reinit or 0)
+        usual = _USUAL_UNFREEZE.get(config.method, lambda stages: 0)
+        wanted = max(usual(len(below)), config.reinit or 0)
     for name, number in (("unfreeze", config.unfreeze), ("reinit", config.reinit)):
         if number is not None and number > len(below):
             raise ConfigError(

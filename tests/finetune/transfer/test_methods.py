@@ -57,9 +57,9 @@ def test_phases_and_a_method_are_too_much():
 
 
 def test_second_phase_is_finer():
-    """Two phases: the head, then two stages more at a tenth of the rate."""
+    """Two phases: the head, then two thirds of the stages too, at a tenth of the rate."""
     first, second = phases("two_phase")
-    assert first.stages == ("head",) and second.stages == ("stage2", "stage3", "head")
+    assert first.stages == ("head",) and second.stages == ("stage1", "stage2", "stage3", "head")
     assert second.learning_rate == pytest.approx(0.001) and second.epochs == 15
 
 
