@@ -1,0 +1,237 @@
+"""A new head on a frozen network, 2,000 pictures, 10 epochs: `finetune.fit` beside the recipe of keras.io.
+
+    python benchmarks/plain_keras.py [--pictures 2000] [--epochs 10] [--timed 2 | --full] [--judged 2000] [--data FOLDER]
+
+Pictures are files of Fashion-MNIST (Debian: dataset-fashion-mnist), dealt to train, validation and test folders; or
+FOLDER is one that is dealt so. Both sides take EfficientNet-Lite0 at 224 px with the same ImageNet weights, the same
+files, Adam at 0.001 and batches of 32, and each runs in a new process. Their seconds begin when all is imported (what
+that takes is a column of its own) and end when the test side is judged and the model saved. Ours runs three times: first
+without a cache, then twice on the cache that it left, before and after the other side.
+
+The recipe is https://keras.io/guides/transfer_learning: a frozen base called with training=False, pooling, Dropout, Dense,
+`Model.fit` over decoded pictures that tf.data keeps in memory. Of its epochs only `--timed` run unless `--full`; the
+others are taken to last as long as the last of those, and the table says so. For its accuracy after all epochs the head
+then goes on learning on features, untimed: a frozen base gives the same in every epoch. Both models are judged once more,
+untimed, by pictures that neither run saw.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from machine import print_machine, seconds_of
+
+MODEL, SIZE, BATCH = "efficientnet_lite0", 224, 32
+SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
+JUDGED = "judged"
+NAMES = ("ours, first", "ours, second", "plain Keras", "ours, second again")
+
+
+def ours(data: Path, base: Path, epochs: int, judged: bool) -> dict[str, object]:
+    """Fit with Keras Graft; return its seconds, all and by part, and how good it is."""
+    import finetune
+
+    imports = seconds_of(lambda: finetune.fit)
+    settings = {"model": MODEL, "method": "head", "epochs": epochs, "patience": epochs, "batch_size": BATCH}
+    settings |= {"image_size": SIZE, "cache_dir": base / "cache", "run_dir": base / "run", "verbose": 0}
+    started = time.perf_counter()
+    run = finetune.fit(data, overwrite=True, **settings)
+    seconds = time.perf_counter() - started
+    test, parts = run.metrics["test"], run.metrics["seconds"]
+    found = run.evaluate(data.parent / JUDGED) if judged else test
+    return {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": found}
+
+
+def plain(data: Path, base: Path, epochs: int, timed: int, judged: bool) -> dict[str, object]:
+    """Fit as keras.io does, `timed` of `epochs`; return seconds, extrapolated where not all are timed."""
+    imports = seconds_of(lambda: (__import__("keras").Model, __import__("finetune.transfer.trunk")))
+    import keras
+
+    keras.utils.set_random_seed(0)
+    started = time.perf_counter()
+    sides = {name: read(data / name) for name in SHARES}
+    model = frozen_with_head(len(sides["train"].class_names))
+    each: list[float] = []
+    fit = {"validation_data": sides["validation"].batches, "verbose": 0, "callbacks": [epoch_seconds(each)]}
+    model.fit(sides["train"].batches, epochs=timed, **fit)
+    test = sides["test"].judge(model)
+    model.save(base / "plain.keras")
+    seconds = time.perf_counter() - started + (epochs - timed) * each[-1]
+    asked = read(data.parent / JUDGED) if judged else sides["test"]
+    if epochs > timed:
+        features, head = parts_of(model)
+        sides = {name: side.through(features) for name, side in sides.items()}
+        asked, model = asked.through(features) if judged else sides["test"], head
+        head.fit(sides["train"].batches, epochs=epochs - timed, verbose=0)
+        test = sides["test"].judge(head)
+    parts = {f"epoch {number}": round(one, 2) for number, one in enumerate(each, start=1)}
+    return {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": asked.judge(model)}
+
+
+class Side:
+    """Pictures of a folder, or their features, in batches that stay in memory."""
+
+    def __init__(self, batches: object, class_names: list[str]):
+        self.batches, self.class_names = batches, class_names
+
+    def through(self, model: object) -> "Side":
+        """Return what a model makes of the pictures."""
+        found = [(model(pictures, training=False), labels) for pictures, labels in self.batches]
+        import tensorflow as tf
+
+        x, y = (tf.concat(parts, 0) for parts in zip(*found, strict=True))
+        return Side(tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(y), seed=0).batch(BATCH), self.class_names)
+
+    def judge(self, model: object) -> dict[str, object]:
+        """Return loss, accuracy and its interval."""
+        import numpy as np
+
+        from finetune.evaluation.evaluate import brief_metrics
+
+        found = [(labels, model.predict_on_batch(pictures)) for pictures, labels in self.batches]
+        return brief_metrics(*(np.concatenate([np.asarray(one) for one in parts]) for parts in zip(*found, strict=True)))
+
+
+def read(folder: Path) -> Side:
+    """Return the pictures of a folder, decoded once; those to learn from in another order in every epoch."""
+    import keras
+
+    options = {"image_size": (SIZE, SIZE), "batch_size": BATCH, "interpolation": "bicubic", "verbose": False}
+    found = keras.utils.image_dataset_from_directory(folder, shuffle=False, **options)
+    pictures = found.unbatch().cache()
+    if folder.name == "train":
+        # they lie sorted by class
+        pictures = pictures.shuffle(len(found.file_paths), seed=0)
+    return Side(pictures.batch(BATCH).prefetch(2), found.class_names)
+
+
+def frozen_with_head(num_classes: int) -> object:
+    """Return the guide's model, compiled."""
+    import keras
+
+    import zoo
+
+    base = zoo.backbone(MODEL, input_shape=(SIZE, SIZE, 3))
+    base.trainable = False
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.GlobalAveragePooling2D(name="pooled")(base(inputs, training=False))
+    x = keras.layers.Dropout(0.2)(x)
+    model = keras.Model(inputs, keras.layers.Dense(num_classes, activation="softmax")(x))
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def parts_of(model: object) -> tuple[Callable, object]:
+    """Return what is frozen of the model, compiled, and its head, which goes on learning with the same optimizer."""
+    import keras
+    import tensorflow as tf
+
+    pooled = model.get_layer("pooled").output
+    head = keras.Model(pooled, model.output)
+    head.compile(model.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return tf.function(keras.Model(model.input, pooled), autograph=False), head
+
+
+def epoch_seconds(each: list[float]) -> object:
+    """Return a callback that adds the seconds of each epoch to a list."""
+    import keras
+
+    began: list[float] = []
+    return keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: began.append(time.perf_counter()),
+        on_epoch_end=lambda epoch, logs: each.append(time.perf_counter() - began[-1]),
+    )
+
+
+def write_pictures(base: Path, count: int, judged: int) -> Path:
+    """Write the first pictures of each class of Fashion-MNIST as files, dealt to their sides, and others to judge by."""
+    from PIL import Image
+
+    from finetune.config import make_config
+    from finetune.data.keras_sets import keras_arrays
+
+    known, unseen = keras_arrays(make_config({"data": "keras:fashion_mnist"})).parts
+    for label in range(10):
+        pictures = iter(known.x[known.y == label])
+        shares = {f"data/{name}": round(share * count / 10) for name, share in SHARES.items()}
+        chosen = {folder: [next(pictures) for _ in range(number)] for folder, number in shares.items()}
+        chosen |= {JUDGED: unseen.x[unseen.y == label][: judged // 10]} if judged else {}
+        for folder, found in chosen.items():
+            (base / folder / f"class{label}").mkdir(parents=True)
+            for number, pixels in enumerate(found):
+                Image.fromarray(pixels).save(base / folder / f"class{label}" / f"{number:05}.png")
+    return base / "data"
+
+
+def in_process(name: str, data: Path, base: Path, options: argparse.Namespace) -> dict[str, object]:
+    """Run a side in a process of its own; return what it says."""
+    asked = {"side": name, "data": str(data), "base": str(base), "epochs": options.epochs}
+    asked |= {"timed": options.timed, "judged": options.data is None and options.judged > 0}
+    done = subprocess.run([sys.executable, __file__, json.dumps(asked)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer(asked: dict[str, object]) -> None:
+    """Do what `in_process` asked for, and print it."""
+    data, base, epochs, judged = Path(asked["data"]), Path(asked["base"]), asked["epochs"], asked["judged"]
+    plainly = asked["side"] == "plain Keras"
+    found = plain(data, base, epochs, asked["timed"], judged) if plainly else ours(data, base, epochs, judged)
+    print(json.dumps(found))
+
+
+def print_rows(rows: dict[str, dict[str, object]], left: int, epochs: int) -> None:
+    """Print seconds, ratios and accuracies."""
+    reference = rows["plain Keras"]
+    whole = {name: row["seconds"] + row["imports"] for name, row in rows.items()}
+    print("\n| fit | s | plain Keras takes | with imports, s | plain Keras takes | test side | other pictures |")
+    print("|---|---|---|---|---|---|---|")
+    for name, row in rows.items():
+        ratios = reference["seconds"] / row["seconds"], whole["plain Keras"] / whole[name]
+        scores = " | ".join(accuracy(row[what]) for what in ("test", "judged"))
+        note = f" ({left} of {epochs} epochs extrapolated)" if left and row is reference else ""
+        cells = f"{row['seconds']:.1f} | {ratios[0]:.1f} × | {whole[name]:.1f} | {ratios[1]:.1f} ×"
+        print(f"| {name}{note} | {cells} | {scores} |")
+    print()
+    for name, row in rows.items():
+        rest = row["seconds"] - sum(row["parts"].values()) - (left * list(row["parts"].values())[-1] if row is reference else 0)
+        print(f"{name}: {', '.join(f'{part} {seconds:.2f}' for part, seconds in row['parts'].items())}, rest {rest:.2f} s")
+    alone = min(rows[name]["parts"]["train"] for name in NAMES if "second" in name)
+    print(f"training part of ours alone: {alone:.2f} s, plain Keras takes {reference['seconds'] / alone:.0f} times as long")
+
+
+def accuracy(scores: dict[str, object]) -> str:
+    """Return an accuracy in percent with its 95 % interval."""
+    low, high = scores["accuracy_interval"]
+    return f"{scores['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+
+
+def main() -> None:
+    """Write pictures, run all sides, and print the tables."""
+    if len(sys.argv) == 2 and sys.argv[1].startswith("{"):
+        return answer(json.loads(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--timed", type=int, default=2)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--judged", type=int, default=2000)
+    parser.add_argument("--data", type=Path)
+    options = parser.parse_args()
+    options.timed = options.epochs if options.full else min(options.timed, options.epochs)
+    print_machine()
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        data = options.data or write_pictures(base, options.pictures, options.judged)
+        rows = {name: in_process(name, data.resolve(), base, options) for name in NAMES}
+    print_rows(rows, options.epochs - options.timed, options.epochs)
+
+
+if __name__ == "__main__":
+    main()
