@@ -1,18 +1,18 @@
 """A new head on a frozen network, 2,000 pictures, 10 epochs: `finetune.fit` beside the recipe of keras.io.
 
-    python benchmarks/plain_keras.py [--pictures 2000] [--epochs 10] [--timed 2 | --full] [--judged 2000] [--data FOLDER]
+    python benchmarks/plain_keras.py [--timed 2 | --full] [--pictures 2000] [--epochs 10] [--judged 2000] [--data DIR]
 
 Pictures are files of Fashion-MNIST (Debian: dataset-fashion-mnist), dealt to train, validation and test folders; or
-FOLDER is one that is dealt so. Both sides take EfficientNet-Lite0 at 224 px with the same ImageNet weights, the same
+DIR is one that is dealt so. Both sides take EfficientNet-Lite0 at 224 px with the same ImageNet weights, the same
 files, Adam at 0.001 and batches of 32, and each runs in a new process. Their seconds begin when all is imported (what
-that takes is a column of its own) and end when the test side is judged and the model saved. Ours runs three times: first
-without a cache, then twice on the cache that it left, before and after the other side.
+that takes is a column of its own) and end when the test side is judged and the model saved. Ours runs three times:
+first without a cache, then twice on the cache that it left, before and after the other side.
 
-The recipe is https://keras.io/guides/transfer_learning: a frozen base called with training=False, pooling, Dropout, Dense,
-`Model.fit` over decoded pictures that tf.data keeps in memory. Of its epochs only `--timed` run unless `--full`; the
-others are taken to last as long as the last of those, and the table says so. For its accuracy after all epochs the head
-then goes on learning on features, untimed: a frozen base gives the same in every epoch. Both models are judged once more,
-untimed, by pictures that neither run saw.
+The recipe is https://keras.io/guides/transfer_learning: a frozen base called with training=False, pooling, Dropout,
+Dense, `Model.fit` over decoded pictures that tf.data keeps in memory. Of its epochs only `--timed` run unless `--full`;
+the others are taken to last as long as the last of those, and the table says so. For its accuracy after all epochs the
+head then goes on learning on features, untimed: a frozen base gives the same in every epoch. Both models are judged
+once more, untimed, by pictures that neither run saw.
 """
 
 import argparse
@@ -94,7 +94,9 @@ class Side:
         from finetune.evaluation.evaluate import brief_metrics
 
         found = [(labels, model.predict_on_batch(pictures)) for pictures, labels in self.batches]
-        return brief_metrics(*(np.concatenate([np.asarray(one) for one in parts]) for parts in zip(*found, strict=True)))
+        return brief_metrics(
+            *(np.concatenate([np.asarray(one) for one in parts]) for parts in zip(*found, strict=True))
+        )
 
 
 def read(folder: Path) -> Side:
@@ -149,7 +151,7 @@ def epoch_seconds(each: list[float]) -> object:
 
 
 def write_pictures(base: Path, count: int, judged: int) -> Path:
-    """Write the first pictures of each class of Fashion-MNIST as files, dealt to their sides, and others to judge by."""
+    """Write the first pictures of each class of Fashion-MNIST as files on their sides, and others to judge by."""
     from PIL import Image
 
     from finetune.config import make_config
@@ -200,10 +202,16 @@ def print_rows(rows: dict[str, dict[str, object]], left: int, epochs: int) -> No
         print(f"| {name}{note} | {cells} | {scores} |")
     print()
     for name, row in rows.items():
-        rest = row["seconds"] - sum(row["parts"].values()) - (left * list(row["parts"].values())[-1] if row is reference else 0)
-        print(f"{name}: {', '.join(f'{part} {seconds:.2f}' for part, seconds in row['parts'].items())}, rest {rest:.2f} s")
+        parts, seconds = dict(row["parts"]), row["seconds"]
+        if row is reference:
+            seconds -= left * list(parts.values())[-1]
+        shown = ", ".join(
+            f"{part} {taken:.2f}" for part, taken in (parts | {"rest": seconds - sum(parts.values())}).items()
+        )
+        print(f"{name}, s: {shown}")
     alone = min(rows[name]["parts"]["train"] for name in NAMES if "second" in name)
-    print(f"training part of ours alone: {alone:.2f} s, plain Keras takes {reference['seconds'] / alone:.0f} times as long")
+    ratio = reference["seconds"] / alone
+    print(f"training part of ours alone: {alone:.2f} s, plain Keras takes {ratio:.0f} times as long")
 
 
 def accuracy(scores: dict[str, object]) -> str:

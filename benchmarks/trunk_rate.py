@@ -10,29 +10,26 @@ divides by the first row's rate of the same round. Compare columns, not numbers 
 
 import argparse
 import importlib.util
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from machine import print_machine
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from finetune.config import make_config
 from finetune.data import load
 from finetune.data.folder import scan_folder
-from finetune.environment import cpu_name
 from finetune.transfer import openvino_runner
 from finetune.transfer.openvino_runner import OpenVinoRunner
 from finetune.transfer.trunk import build_trunk, forward
 
 MODEL, BATCH = "efficientnet_lite0", 32
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
 Batches = Iterable[np.ndarray]
 Run = Callable[[Batches], Iterator[np.ndarray]]
 
@@ -68,9 +65,9 @@ def runs(model) -> dict[str, Run]:
         "TensorFlow function": tensorflow_run(model),
     }
     if openvino_runner.is_installed():
-        found["OpenVINO float32"] = OpenVinoRunner(model, batch_size=BATCH)
+        found["OpenVINO float32"] = OpenVinoRunner(model)
         if openvino_runner.has_bfloat16():
-            found["OpenVINO bfloat16"] = OpenVinoRunner(model, batch_size=BATCH, precision="bfloat16")
+            found["OpenVINO bfloat16"] = OpenVinoRunner(model, precision="bfloat16")
     found["torch bfloat16 channels-last"] = torch_run()
     return {name: run for name, run in found.items() if run}
 
@@ -133,13 +130,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, default=4)
     chosen = parser.parse_args()
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    flags = {flag for line in text.splitlines() if line.startswith("flags") for flag in line.split()}
-    packages = [name for name in ("tensorflow", "keras", "openvino", "torch") if importlib.util.find_spec(name)]
-    print(f"{platform.platform()}, {cpu_name()}, {load.num_threads(make_config({}))} cores")
-    print("CPU flags:", ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS))
-    print(", ".join(f"{name} {version(name)}" for name in packages))
-
+    print_machine()
     trunk = build_trunk(make_config({"model": MODEL, "image_size": 224}))
     pictures = np.random.default_rng(0).integers(0, 256, (BATCH, 224, 224, 3), dtype="uint8")
     bare = runs(trunk.model)

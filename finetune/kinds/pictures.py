@@ -34,6 +34,8 @@ from finetune.transfer.trunk_features import trunk_features
 NOUN = "pictures"
 # Pictures that the report shows as training saw them.
 _SHOWN = 8
+# Pictures by which the finished model is held against the cached path: enough to notice rows of others.
+_COMPARED = 8
 # Whether what comes before the network is fitted on training examples, so that each fold needs its own.
 TRUNK_IS_FITTED = False
 # Whether the network has stages of which a method lets some learn.
@@ -188,9 +190,9 @@ def samples(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection,
 
 
 def first_inputs(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
-    """Return the first batch of pictures as the joined model takes them, and how many they are."""
-    examples = inspection.examples
-    first = next(load.pictures(config, examples, range(len(examples)), trunk.preprocessing))
+    """Return the first pictures as the joined model takes them, and how many they are."""
+    compared = range(min(_COMPARED, config.batch_size, len(inspection.examples)))
+    first = next(load.pictures(config, inspection.examples, compared, trunk.preprocessing))
     return first, len(first)
 
 

@@ -148,7 +148,7 @@ def _filters(size: int) -> tuple[int, ...]:
 
 
 def first_inputs(config: FinetuneConfig, trunk: Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
-    """Return the first batch of pictures, decoded anew, and how many they are."""
+    """Return the first pictures, decoded anew, and how many they are."""
     return pictures.first_inputs(config, trunk, inspection)
 
 

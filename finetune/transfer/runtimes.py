@@ -1,6 +1,7 @@
 """What runs the frozen part of a network: Keras, or OpenVINO where it is there, is faster, and gives the same."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ AUTO, KERAS, OPENVINO, BFLOAT16 = "auto", "keras", "openvino", "openvino_bf16"
 # Those that auto chooses from. bfloat16 changes the features by some percent, so it is never taken unasked.
 FLOAT32 = (OPENVINO, KERAS)
 NAMES = {KERAS: "Keras", OPENVINO: "OpenVINO", BFLOAT16: "OpenVINO in bfloat16"}
+# Pictures that Keras computes at a time without a trace: memory for more is dear to get, and is got for every layer.
+_UNTRACED = 8
 # Converting, tracing and timing take as long as Keras takes for a dozen batches; less is not worth a choice.
 WORTH_TIMING = 16
 _TIMED = 2
@@ -56,7 +59,8 @@ class Work:
 
     def by_keras(self, batch: np.ndarray) -> np.ndarray:
         """Return what Keras gives for a batch, without a trace."""
-        return np.asarray(self.model(as_inputs(self.model, batch), training=False))
+        parts = (batch[first : first + _UNTRACED] for first in range(0, len(batch), _UNTRACED))
+        return np.concatenate([np.asarray(self.model(as_inputs(self.model, one), training=False)) for one in parts])
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def identity(runtime: str) -> list[str]:
     """Return what of a runtime decides the numbers, for the name of a cache entry."""
     if runtime == KERAS:
         return [keras.backend.backend(), keras.version(), "float32"]
-    return ["openvino", openvino_runner.version(), _precision(runtime), keras.version()]
+    return ["openvino", openvino_runner.version(), _precision(runtime), "picture by picture", keras.version()]
 
 
 def hindrance(runtime: str) -> str:
@@ -135,7 +139,8 @@ def _fastest(work: Work, memory: Path, run_keras: Run) -> tuple[Choice, Run]:
         reason = f"{work.count:,} pictures are too few to be worth timing others"
     if reason or (known and known.runtime == KERAS):
         return known if known and not reason else Choice(KERAS, reason), run_keras
-    run, words = _checked(work, OPENVINO)
+    # what has to be traced to be timed may as well answer
+    run, words = _checked(work, OPENVINO, None if known else run_keras)
     if not run:
         return Choice(KERAS, f"not OpenVINO: {words}"), run_keras
     if known:
@@ -151,37 +156,38 @@ def _fastest(work: Work, memory: Path, run_keras: Run) -> tuple[Choice, Run]:
 
 
 def _timed(work: Work, runs: Mapping[str, Run]) -> Choice:
-    """Return the fastest of several, by two batches of each after a first one that compiles."""
+    """Return the fastest of several that have run before, by two batches of each, or fewer of one that is slower."""
     batch = next(iter(work.pictures(range(min(work.batch_size, work.count)))))
-    rates = {}
+    rates, allowed = {}, math.inf
     for runtime, run in runs.items():
-        # as many at a time as are in flight later
-        batches = [batch] * max(_TIMED, getattr(run, "in_flight", 1))
-        for _ in run(batches[:1]):
-            pass
-        started = time.perf_counter()
-        for _ in run(batches):
-            pass
-        rates[runtime] = len(batch) * len(batches) / (time.perf_counter() - started)
+        done, seconds, started = 0, 0.0, time.perf_counter()
+        for array in run([batch] * _TIMED):
+            done, seconds = done + len(array), time.perf_counter() - started
+            if seconds > allowed:
+                break
+        rates[runtime], allowed = done / seconds, min(allowed, seconds)
     best = max(rates, key=rates.get)
     shown = ", ".join(f"{NAMES[runtime]} {rate:,.0f}" for runtime, rate in sorted(rates.items(), key=lambda r: -r[1]))
     return Choice(best, f"pictures a second in a trial on this machine: {shown}", rates)
 
 
-def _checked(work: Work, runtime: str) -> tuple[Run | None, str]:
-    """Return a runtime that gives what Keras gives, and by how much; or None and why not."""
+def _checked(work: Work, runtime: str, run_keras: Run | None = None) -> tuple[Run | None, str]:
+    """Return a runtime that gives what Keras gives, and by how much; or None and why not.
+
+    Keras answers by `run_keras`, or without a trace.
+    """
     reason = hindrance(runtime)
     if reason:
         return None, reason
     try:
-        run = OpenVinoRunner(work.model, batch_size=work.batch_size, precision=_precision(runtime))
+        run = OpenVinoRunner(work.model, precision=_precision(runtime))
     except NotConverted as error:
         return None, f"it cannot run this network ({error})"
     exact = runtime != BFLOAT16
     indices = range(min(work.batch_size, work.count)) if exact else work.sample(_PROBED)
     batches = list(work.pictures(indices))
     found = np.concatenate(list(run(batches)))
-    expected = np.concatenate([work.by_keras(batch) for batch in batches])
+    expected = np.concatenate(list(run_keras(batches) if run_keras else map(work.by_keras, batches)))
     cosine, needed = agreement(found, expected, each=exact), FLOAT32_COSINE if exact else BFLOAT16_COSINE
     words = f"cosine to Keras' features {_digits(cosine)} on {len(found)} pictures"
     if not cosine >= needed:

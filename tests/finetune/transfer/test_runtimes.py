@@ -46,13 +46,13 @@ def openvino(monkeypatch):
     class Played:
         change, seconds, asked, broken = staticmethod(lambda features: features), 0.0, [], ""
 
-    def build(model, *, batch_size, precision):
+    def build(model, *, precision):
         Played.asked.append(precision)
         if Played.broken:
             raise NotConverted(Played.broken)
 
         def run(batches):
-            for features in forward(model, batches, batch_size=batch_size):
+            for features in forward(model, batches, batch_size=BATCH):
                 time.sleep(Played.seconds)
                 yield Played.change(features)
 
@@ -193,7 +193,7 @@ def test_every_runtime_has_features_of_its_own(monkeypatch):
     monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")
     names = [runtimes.identity(runtime) for runtime in (KERAS, OPENVINO, BFLOAT16)]
     assert names[0] == [keras.backend.backend(), keras.version(), "float32"]
-    assert names[1:] == [["openvino", "1.2", p, keras.version()] for p in ("float32", "bfloat16")]
+    assert names[1:] == [["openvino", "1.2", p, "picture by picture", keras.version()] for p in ("float32", "bfloat16")]
 
 
 def test_missing_extra_is_said_with_the_command(monkeypatch):
