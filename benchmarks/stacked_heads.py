@@ -2,7 +2,7 @@
 
     python benchmarks/stacked_heads.py [--heads 1 8 30] [--rounds 3]
 
-Heads are one Dense(10) on 1,600 rows of 1,280 features, batches of 32, 10 epochs, each with a learning rate and an L2 of
+Heads are one Dense(10) on 1,600 rows of 1,280 features, batches of 32, 10 epochs, each with a rate and an L2 of
 its own, as the trials of a search have. One after the other each goes through our loop, with its trace, as a trial
 does; stacked, all take a step together, in one compiled call for each epoch: weights (heads, 1280, 10), and one Adam
 with a rate for each head. Three prototypes: all heads see the same batches, so that a step is one product of

@@ -60,6 +60,9 @@ def fit(
 
 
 def _run(config: object, verbose: int, as_json: bool, **how: bool) -> None:
+    if verbose:
+        # said before the seconds that the import takes
+        click.echo(f"{config.data}: the settings are sound; loading TensorFlow", err=True)
     reporter = load("finetune.progress").Reporter(verbose)
     run = load("finetune.recipe").run_recipe(config, reporter=reporter, **how)
     text = load("finetune.summary").fit_summary(run)

@@ -52,6 +52,18 @@ def test_faults_are_one_message_with_an_exit_code(run, arguments, code, message,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("verbose", "said"), [(0, ""), (1, "x: the settings are sound; loading TensorFlow\n")])
+def test_something_is_said_before_anything_heavy_is_imported(run, monkeypatch, verbose, said):
+    """What takes seconds to import is announced, unless all is to be silent."""
+
+    def load(module):
+        raise DataError(f"{module} was to be imported")
+
+    monkeypatch.setattr("finetune.cli.load", load)
+    code, out, err = run("fit", "x", "--verbose", verbose)
+    assert err == f"{said}error: finetune.progress was to be imported\n"
+
+
 def test_unknown_model_is_refused_before_data_is_read(run, pictures):
     """A mistyped model is answered with the nearest name."""
     code, _, err = run("fit", pictures, "--model", "efficientnet_lit0")
