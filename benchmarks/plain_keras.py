@@ -38,7 +38,13 @@ def ours(data: Path, base: Path, epochs: int, judged: bool) -> dict[str, object]
 
     imports = seconds_of(lambda: finetune.fit)
     settings = {"model": MODEL, "method": "head", "epochs": epochs, "patience": epochs, "batch_size": BATCH}
-    settings |= {"image_size": SIZE, "cache_dir": base / "cache", "run_dir": base / "run", "verbose": 0}
+    settings |= {
+        "image_size": SIZE,
+        "resize": "stretch",
+        "cache_dir": base / "cache",
+        "run_dir": base / "run",
+        "verbose": 0,
+    }
     started = time.perf_counter()
     run = finetune.fit(data, overwrite=True, **settings)
     seconds = time.perf_counter() - started
