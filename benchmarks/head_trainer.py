@@ -31,7 +31,7 @@ def make_data(rows: int) -> tuple[Data, Data]:
     """Return rows to learn from and rows to judge by: features as pooled ReLU6 maps are, small and not negative."""
     generator = np.random.default_rng(0)
     y = generator.integers(0, CLASSES, rows + JUDGED)
-    centres = generator.normal(0, 0.09, (CLASSES, FEATURES))
+    centres = generator.normal(0, 0.14, (CLASSES, FEATURES))
     x = np.maximum(centres[y] + generator.normal(0, 1, (len(y), FEATURES)), 0).astype("float32")
     return (x[:rows], y[:rows]), (x[rows:], y[rows:])
 

@@ -80,6 +80,7 @@ def plain(model: str, unfreeze: int, x: np.ndarray, y: np.ndarray) -> list[dict]
         InOurOrder(x[:learned], y[:learned]),
         validation_data=(x[learned:].astype("float32"), y[learned:]),
         epochs=EPOCHS,
+        shuffle=False,
         verbose=0,
         callbacks=[epoch_seconds(each)],
     )
