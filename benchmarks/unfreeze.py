@@ -33,13 +33,14 @@ class InOurOrder(keras.utils.PyDataset):
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
         super().__init__()
-        self._x, self._y, self._epoch = x, y, 0
+        # Keras looks at a batch or two, and calls on_epoch_end before the first epoch as before any other
+        self._x, self._y, self._epoch = x, y, -1
 
     def __len__(self) -> int:
         return -(-len(self._x) // BATCH)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = order_of(len(self._x), seed=0, epoch=self._epoch)[index * BATCH : (index + 1) * BATCH]
+        chosen = order_of(len(self._x), seed=0, epoch=max(self._epoch, 0))[index * BATCH : (index + 1) * BATCH]
         return self._x[chosen].astype("float32"), self._y[chosen]
 
     def on_epoch_end(self) -> None:

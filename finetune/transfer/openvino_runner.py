@@ -64,18 +64,21 @@ class OpenVinoRunner:
         running: deque[_Running] = deque()
         coming: deque[np.ndarray] = deque()
         shape = tuple(self._compiled.output(0).shape)[1:]
-        for batch in batches:
-            coming.append(np.empty((len(batch), *shape), "float32"))
-            for number in range(len(batch)):
-                request = idle.pop() if idle else running.popleft().finish()
-                picture = np.ascontiguousarray(batch[number : number + 1])
-                request.set_input_tensor(_library().Tensor(picture, shared_memory=True))
-                request.start_async()
-                running.append(_Running(request, picture, coming[-1], number))
-            while coming and not (running and running[0].rows is coming[0]):
-                yield coming.popleft()
-        while running:
-            running.popleft().finish()
+        try:
+            for batch in batches:
+                coming.append(np.empty((len(batch), *shape), "float32"))
+                for number in range(len(batch)):
+                    request = idle.pop() if idle else running.popleft().finish()
+                    picture = np.ascontiguousarray(batch[number : number + 1])
+                    request.set_input_tensor(_library().Tensor(picture, shared_memory=True))
+                    request.start_async()
+                    running.append(_Running(request, picture, coming[-1], number))
+                while coming and not (running and running[0].rows is coming[0]):
+                    yield coming.popleft()
+        finally:
+            # also where a run is stopped: what is read must not be freed before
+            for one in running:
+                one.finish()
         yield from coming
 
 
