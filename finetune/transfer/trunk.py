@@ -117,8 +117,11 @@ def verify_joined(
     Raises:
         RunStateError: the paths differ, so the cached features are not those of these examples.
     """
-    # without a trace, which takes longer than these few examples do
-    joined = np.asarray(model(as_inputs(model, inputs), training=False))
+    if isinstance(inputs, dict):
+        joined = np.asarray(model.predict_on_batch(inputs))  # columns may hold texts, which a mere call refuses
+    else:
+        # without a trace, which takes longer than these few examples do
+        joined = np.asarray(model(as_inputs(model, inputs), training=False))
     unit = scale.std if scale else 1
     # a network that has hardly learned may answer with huge numbers, of which float32 keeps seven digits
     largest = max(1.0, float((np.abs(expected - (scale.mean if scale else 0)) / unit).max()))
