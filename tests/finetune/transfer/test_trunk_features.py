@@ -37,7 +37,7 @@ def features_of(pictures, tmp_path, monkeypatch):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Flatten()(inputs))
     trunk = Trunk(model, Preprocessing(8, (0, 0, 0), (1, 1, 1)), "0" * 64)
-    played = lambda model, batch_size, precision: partial(forward, model, batch_size=batch_size)  # noqa: E731
+    played = lambda model, precision: partial(forward, model, batch_size=8)  # noqa: E731
     monkeypatch.setattr(runtimes, "OpenVinoRunner", played)
     monkeypatch.setattr(runtimes, "hindrance", lambda runtime: "")
     monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")
