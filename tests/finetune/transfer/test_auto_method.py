@@ -19,12 +19,12 @@ def choose(fewest, total, parameters=LITE, image_size=224, machine=LAPTOP):
 @pytest.mark.parametrize(
     ("given", "method"),
     [
-        ({"fewest": 19, "total": 200}, "head"),
-        ({"fewest": 19, "total": 200, "machine": GPU}, "head"),
-        ({"fewest": 20, "total": 200}, "two_phase"),
+        ({"fewest": 49, "total": 200}, "head"),
+        ({"fewest": 49, "total": 200, "machine": GPU}, "head"),
+        ({"fewest": 50, "total": 400}, "two_phase"),
         ({"fewest": 100, "total": 1_000}, "head"),
         ({"fewest": 100, "total": 1_000, "image_size": 96}, "two_phase"),
-        ({"fewest": 20, "total": 200, "parameters": RESNET}, "head"),
+        ({"fewest": 50, "total": 500, "parameters": RESNET}, "head"),
         ({"fewest": 100, "total": 10_000, "parameters": RESNET, "machine": GPU}, "two_phase"),
         ({"fewest": 5_000, "total": 50_000, "machine": GPU}, "full"),
         ({"fewest": 5_000, "total": 50_000}, "head"),
@@ -38,8 +38,8 @@ def test_pictures_model_and_machine_decide(given, method):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"fewest": 19, "total": 200}, "from 19 pictures a class .* from 20 on also two_phase"),
-        ({"fewest": 20, "total": 200}, r"about \d+ minutes more; sooner: head"),
+        ({"fewest": 49, "total": 200}, "from 49 pictures a class .* from 50 on also two_phase"),
+        ({"fewest": 50, "total": 400}, r"about \d+ minutes more; sooner: head"),
         ({"fewest": 100, "total": 200_000, "parameters": RESNET}, r"two_phase would be .* take about \d+ hours more"),
         ({"fewest": 5_000, "total": 50_000, "machine": GPU}, "sooner: two_phase"),
     ],
