@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of 20 pictures a class two_phase and head are equally good, up to chance (benchmarks/methods.py): a head knows so few by
-# heart, and leaves nothing to learn. Where between 20 and 100 it begins to be worth its time was not measured.
+# Of 20 pictures a class two_phase and head are equally good, up to chance (benchmarks/methods.py): a head knows so few
+# by heart, and leaves nothing to learn. Where between 20 and 100 it begins to be worth its time was not measured.
 FEW = 50
 # From here on all of a network can follow the data.
 MANY = 2_000
