@@ -6,13 +6,13 @@ from pathlib import Path
 from types import ModuleType
 
 from finetune.config import FinetuneConfig, make_config
-from finetune.data.arrays import OBJECTS
 from finetune.data.findings import Finding
 from finetune.data.given import Given, as_given
 from finetune.data.split import Splits
 from finetune.decide import Decision
 from finetune.kinds.choose import Source, open_source
 from finetune.progress import Reporter
+from finetune.settings.data import OBJECTS
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from finetune.config import FinetuneConfig
-from finetune.data.arrays import OBJECTS
 from finetune.decide import Decision, as_json
 from finetune.learning import WHOLE
 from finetune.run_dir import RunDir
+from finetune.settings.data import OBJECTS
 from finetune.training.checkpoints import Checkpoints
 from finetune.training.keeper import Keeper, Remedy
 from zoo.errors import RunStateError
 
 # What may differ: where things lie, and what changes no number. The data are known by their fingerprint.
-_FREE = ("data", "run_dir", "cache_dir", "datasets_dir", "threads", "store_gigabytes", "checkpoint_seconds")
+FREE = ("data", "run_dir", "cache_dir", "datasets_dir", "threads", "store_gigabytes", "checkpoint_seconds")
 _SAME_DATA = ("fingerprint", "class_names", "outputs", "splits")
 # What may differ too where the loss was not finite any more: it tames the steps, and no weight's shape depends on it.
 _TAMING = ("learning_rate", "fine_tune_factor", "warmup_epochs", "clip_value", "clip_norm", "global_clip_norm")
@@ -42,7 +42,7 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
         return keeper
     saved = keeper.checkpoints.latest()
     lost = saved.place.get("lost") if saved else None
-    free = (*_FREE, *_TAMING) if lost else _FREE
+    free = (*FREE, *_TAMING) if lost else FREE
     before, now = run_dir.read_json("config"), config.model_dump(mode="json")
     differ = [
         f"{name} was {before.get(name)!r}, is {now[name]!r}"

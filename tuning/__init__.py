@@ -11,6 +11,7 @@ _HOMES = {
     "Trial": "tuning.trial",
     "Space": "tuning.space",
     "candidates": "tuning.ranking",
+    "best_settings": "tuning.words",
     "load_best": "tuning.best_model",
     "make_ensemble": "tuning.ensemble",
 }

@@ -4,28 +4,40 @@ from collections.abc import Sequence
 
 import keras
 
-from finetune.config import FinetuneConfig, make_config
+from finetune.config import FinetuneConfig
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, finish
 from finetune.transfer.network import make_network
-from tuning.ground import Ground, Grounds
+from tuning.ground import Ground
 from tuning.kept import Kept, KeptWeights
 from tuning.ranking import candidates
+from tuning.reopening import grounds_of, require_same_data
+from tuning.run_build import rebuilt
 from tuning.settings import settings_of
 from tuning.study import MODELS, Study
+from tuning.subject import Subject, subject_of
 from tuning.trial import Trial
 from zoo.errors import RunStateError
 
 
-def load_best(study: Study, *, number: int | None = None) -> keras.Model:
+def load_best(study: Study, *data: object, number: int | None = None) -> keras.Model:
     """Return the model of the best trial, or of another whose weights were kept, from raw inputs to outputs.
 
     Args:
-        study: of data that are still where they were.
+        study: that was searched.
+        *data: what it searched, as `tuning.search` took it: x and y, a DataFrame, …, or the function `build_model`.
+            Data that lie where they did need not be named; those that were moved are named by their new path.
         number: of a trial; None for the winner.
 
+    Returns:
+        The model; that of a function is compiled as the function does it.
+
     Raises:
-        RunStateError: its weights are not there any more, or the data are not those of the study.
+        RunStateError: its weights are not there any more, or the data or the function are not those of the study.
+        ConfigError: objects of Python, or a function, are needed and not given.
+
+    Example:
+        >>> model = load_best(Study("studies/mine"), x, y)  # doctest: +SKIP
     """
     trial = _trial(study, number)
     kept = Kept(study.path / MODELS, study.about["id"])
@@ -34,7 +46,9 @@ def load_best(study: Study, *, number: int | None = None) -> keras.Model:
             f"{kept.path(trial.number)}: the weights of trial {trial.number} are gone{_next(study, kept)}"
         )
     weights = kept.read(trial.number)
-    grounds = Grounds(make_config({**study.about["settings"], "data": study.about["source"]}))
+    if subject_of(study.about) is Subject.BUILD:
+        return rebuilt(study, data[0] if data else None, trial, weights)
+    grounds = grounds_of(study, data, "load_best")
     asked = grounds.asked(settings_of(trial.proposal.values), seed=trial.seed)
     ground = grounds.under(asked, Reporter(0))
     require_same_data(study, ground)
@@ -81,19 +95,6 @@ def scale_of(ground: Ground) -> Scale | None:
     return None if TASKS[target.task].activation else Scale.of(target.values[list(ground.splits.train)])
 
 
-def require_same_data(study: Study, ground: Ground) -> None:
-    """Refuse data that are not those of the study.
-
-    Raises:
-        RunStateError: they differ.
-    """
-    now, then = ground.prepared.described["fingerprint"], study.about["data"]["fingerprint"]
-    if now != then:
-        raise RunStateError(
-            f"{study.about['source']}: not the data of this study any more ({then[:12]}, now {now[:12]})"
-        )
-
-
 def _with_head(ground: Ground, config: FinetuneConfig, weights: KeptWeights) -> keras.Model:
     lesson, bare = ground.lesson(config)
     target = ground.prepared.kind.target(ground.data)
@@ -116,5 +117,6 @@ def _trial(study: Study, number: int | None) -> Trial:
 
 def _next(study: Study, kept: Kept) -> str:
     there = [trial.number for trial in study.ranked() if kept.path(trial.number).is_file()]
-    command = f"; `tuner best {study.path} --config` gives its settings to train it again"
+    values = "--json` gives its values" if subject_of(study.about) is Subject.BUILD else "--config` gives its settings"
+    command = f"; `tuner best {study.path} {values} to train it again"
     return f". The next best that has them is trial {there[0]}: number={there[0]}{command}" if there else command

@@ -13,6 +13,7 @@ from tuning.objective import Objective, parse_objective
 from tuning.run_build import BuildRunner, fingerprint, found_hyperparameters, source_digest
 from tuning.space import Space
 from tuning.study import Study
+from tuning.subject import BUILD_MODEL
 from tuning.wishes import Wishes
 from zoo.errors import ConfigError
 
@@ -66,7 +67,7 @@ def search_build(
         objective,
         searched,
         seed,
-        {"build_model": source_digest(build), **_plain(fit)},
+        {BUILD_MODEL: source_digest(build), **_plain(fit)},
         int(fit.get("epochs", _EPOCHS)),
         False,
         lambda kept, states: BuildRunner(build, hyperparameters, fit, objective, kept),

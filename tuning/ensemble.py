@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from finetune.config import FinetuneConfig, make_config
+from finetune.config import FinetuneConfig
 from finetune.data.split import Splits
 from finetune.environment import environment
 from finetune.evaluation.sides import full_metrics
@@ -19,16 +19,18 @@ from finetune.run import Run
 from finetune.run_dir import RunDir
 from finetune.tasks import TASKS
 from finetune.transfer.trunk import verify_joined
-from tuning.best_model import joined, require_same_data
+from tuning.best_model import joined
 from tuning.ground import Ground, Grounds
 from tuning.objective import Objective
 from tuning.quiet import tensorflow_quiet
 from tuning.ranking import distinct
+from tuning.reopening import grounds_of, require_same_data
 from tuning.selection import average, choose_members
 from tuning.settings import settings_of
 from tuning.study import Study
+from tuning.subject import Subject, subject_of
 from tuning.trial import Trial
-from zoo.errors import RunStateError
+from zoo.errors import ConfigError, RunStateError
 from zoo.weights.sources import file_sha256
 
 # Share of the training side that nothing is learned from, so that it can choose.
@@ -46,7 +48,7 @@ class _Member:
     answers: np.ndarray
 
 
-def make_ensemble(study: Study, *, members: int = 10, reporter: Reporter | None = None) -> Run:
+def make_ensemble(study: Study, *data: object, members: int = 10, reporter: Reporter | None = None) -> Run:
     """Average the best heads of a study into one model, and write it as a run.
 
     The best trials learn again without a fifth of the training side. That fifth, by which the search chose nothing,
@@ -55,16 +57,26 @@ def make_ensemble(study: Study, *, members: int = 10, reporter: Reporter | None 
 
     Args:
         study: that has trials with scores; `STUDY/ensemble` is written.
+        *data: what was searched, as in `load_best`: needed where it was objects of Python.
         members: most trials to choose from.
         reporter: shows progress.
 
     Raises:
-        RunStateError: the data are not those of the study any more, or fewer than two trials can be averaged.
+        RunStateError: the data are not those of the study any more, fewer than two trials can be averaged, or they are
+            of a function `build_model`.
+        ConfigError: `members` is less than two; or objects of Python are needed and not given.
     """
     reporter = reporter or Reporter(0)
-    base = make_config({**study.about["settings"], "data": study.about["source"]})
+    if members < 2:
+        raise ConfigError(f"an ensemble is of two members or more; received members={members}")
+    if subject_of(study.about) is Subject.BUILD:
+        raise RunStateError(
+            f"{study.path} searched a function build_model, and what is averaged are heads on one network. Each model "
+            f"that was kept comes with tuning.load_best(study, build_model, number=…)"
+        )
+    grounds = grounds_of(study, data, "make_ensemble")
     with tensorflow_quiet():
-        ground, choosing, library = _trained(study, Grounds(base), members, reporter)
+        ground, choosing, library = _trained(study, grounds, members, reporter)
     target = ground.prepared.kind.target(ground.data)
     cost = _cost_of(study.objective, target, choosing)
     counts = choose_members([member.answers[choosing] for member in library], cost)

@@ -6,7 +6,7 @@ import inspect
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import keras
@@ -15,13 +15,16 @@ import numpy as np
 
 from tuning.job import Job
 from tuning.kept import Kept, KeptWeights
-from tuning.keras_space import from_keras, with_values
+from tuning.keras_space import from_keras, to_keras, with_values
 from tuning.objective import Objective
 from tuning.peak_memory import forget_peak, peak_bytes
 from tuning.quiet import tensorflow_quiet
 from tuning.run_trial import MOST_POINTS, failed, short
+from tuning.space import Space
+from tuning.study import Study
+from tuning.subject import BUILD_MODEL
 from tuning.trial import Trial
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, RunStateError
 
 # Builds that look for hyperparameters which a first one did not reach, behind an `if` of Python's.
 _LOOKS = 8
@@ -64,25 +67,74 @@ class BuildRunner:
         keras.utils.set_random_seed(trial.seed)
         hp = with_values(self.hyperparameters, trial.proposal.values)
         model = built(self.build, hp)
+        best = _BestEpoch(self.objective)
         # a callback has a state, and each trial begins with a new one
-        options = dict(self.fit) | {"callbacks": copy.deepcopy(self.fit.get("callbacks", []))}
+        options = dict(self.fit) | {"callbacks": [*copy.deepcopy(self.fit.get("callbacks") or []), best]}
         if trial.proposal.epochs is not None:
             options["epochs"] = trial.proposal.epochs
         fit = self.build.fit if isinstance(self.build, kt.HyperModel) else _fit
-        history = _rows(fit(hp, model, **options), self.objective)
+        returned = fit(hp, model, **options)
+        history = _rows(returned, self.objective)
         values = history.get(self.objective.name)
         if not values:
             raise ConfigError(f"the history has no {self.objective.name}; it has {', '.join(sorted(history))}")
-        best = min(range(len(values)), key=lambda epoch: self.objective.cost(values[epoch]))
-        done = _measured(trial, model, history, values[best])
+        done = _measured(trial, model, history, min(values, key=self.objective.cost))
         if done.score is not None and self.objective.cost(done.score) < job.keep_under:
-            self.kept.write(trial.number, KeptWeights(WHOLE, model.get_weights()))
+            # what a fit of the user's scores is the model as it leaves it
+            weights = best.weights if isinstance(returned, keras.callbacks.History) else None
+            self.kept.write(trial.number, KeptWeights(WHOLE, weights or model.get_weights()))
         return done
+
+
+class _BestEpoch(keras.callbacks.Callback):
+    """Holds the weights of the epoch by which a trial is scored."""
+
+    def __init__(self, objective: Objective):
+        super().__init__()
+        self.weights: list[np.ndarray] | None = None
+        self._objective, self._cost = objective, math.inf
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Take the weights where they are better than before."""
+        cost = self._objective.cost((logs or {}).get(self._objective.name))
+        if cost < self._cost:
+            self._cost, self.weights = cost, self.model.get_weights()
 
 
 def built(build: Build | kt.HyperModel, hp: kt.HyperParameters) -> keras.Model:
     """Return the model of a build function or HyperModel."""
     return build.build(hp) if isinstance(build, kt.HyperModel) else build(hp)
+
+
+def rebuilt(study: Study, build: Build | kt.HyperModel | None, trial: Trial, weights: KeptWeights) -> keras.Model:
+    """Return the model of a trial, built again and with the weights that were kept.
+
+    Args:
+        study: of the function.
+        build: the function or HyperModel that was searched.
+        trial: of the study.
+        weights: of the trial.
+
+    Raises:
+        ConfigError: the function is not given.
+        RunStateError: it is another one, or builds another model.
+    """
+    if build is None:
+        raise ConfigError(
+            f"{study.path} searched a function, which it does not keep; give it again, in Python: "
+            f"tuning.load_best(tuning.Study({str(study.path)!r}), build_model)"
+        )
+    if source_digest(build) != study.about["settings"][BUILD_MODEL]:
+        raise RunStateError(f"{study.path}: build_model is not the function that was searched: its text differs")
+    model = built(build, to_keras(Space.from_mapping(study.about["space"]), trial.proposal.values))
+    shapes = [array.shape for array in weights.arrays]
+    if [tuple(variable.shape) for variable in model.weights] != shapes:
+        raise RunStateError(
+            f"{study.path}: build_model does not build the model of trial {trial.number} any more; what it calls has "
+            f"changed"
+        )
+    model.set_weights(weights.arrays)
+    return model
 
 
 def found_hyperparameters(build: Build | kt.HyperModel, known: kt.HyperParameters | None = None) -> kt.HyperParameters:
@@ -109,16 +161,36 @@ def found_hyperparameters(build: Build | kt.HyperModel, known: kt.HyperParameter
 
 
 def fingerprint(*data: object) -> str:
-    """Return the SHA-256 of arrays; of what is no array, such as a data set, only its type counts."""
+    """Return the SHA-256 of arrays, tensors and tables, alone or in dicts and lists.
+
+    Of what is no array, such as a data set, only its type counts.
+    """
     digest = hashlib.sha256()
-    for part in data:
-        if isinstance(part, np.ndarray | list | tuple):
-            array = np.ascontiguousarray(part)
-            digest.update(f"{array.shape} {array.dtype};".encode())
-            digest.update(array.tobytes() if array.dtype != object else repr(array.tolist()).encode())
-        else:
-            digest.update(f"{type(part).__name__};".encode())
+    for one in data:
+        for part in _parts(one):
+            digest.update(part)
     return digest.hexdigest()
+
+
+def _parts(data: object) -> Iterator[bytes]:
+    if isinstance(data, Mapping):
+        for name in sorted(data, key=str):
+            yield f"{name}:".encode()
+            yield from _parts(data[name])
+    elif hasattr(data, "__array__") or (isinstance(data, list | tuple) and not _holds_arrays(data)):
+        array = np.ascontiguousarray(data)
+        yield f"{array.shape} {array.dtype};".encode()
+        yield array.tobytes() if array.dtype != object else repr(array.tolist()).encode()
+    elif isinstance(data, list | tuple):
+        for part in data:
+            yield from _parts(part)
+    else:
+        yield f"{type(data).__name__};".encode()
+
+
+def _holds_arrays(data: list | tuple) -> bool:
+    """Whether a list is one of parts, such as (x, y), and not of numbers."""
+    return any(hasattr(part, "__array__") or isinstance(part, Mapping) or part is None for part in data)
 
 
 def source_digest(build: Build | kt.HyperModel) -> str:

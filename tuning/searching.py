@@ -9,6 +9,7 @@ from finetune.data.given import Given
 from finetune.preparing import read_request
 from finetune.progress import Reporter
 from finetune.recipe import run_stem
+from finetune.resume import FREE
 from tuning.build_search import is_build, search_build
 from tuning.carrying_out import Plan, carry_out
 from tuning.default_spaces import default_space
@@ -21,8 +22,6 @@ from tuning.study import Study
 from tuning.wishes import Wishes
 from zoo.errors import ConfigError
 
-# Settings that change no score; the data are known by their fingerprint.
-_FREE = ("data", "run_dir", "cache_dir", "datasets_dir", "threads", "store_gigabytes", "checkpoint_seconds")
 _OF_DATA = ("kind", "task", "fingerprint", "class_names", "outputs", "splits")
 
 
@@ -141,7 +140,7 @@ def _space(space: object, base: FinetuneConfig, config: FinetuneConfig, task: st
 
 def _shared(base: FinetuneConfig) -> dict[str, object]:
     given = base.model_dump(mode="json", exclude_unset=True)
-    return {name: value for name, value in given.items() if name not in _FREE and value is not None}
+    return {name: value for name, value in given.items() if name not in FREE and value is not None}
 
 
 def _name(root: str, config: FinetuneConfig, wishes: Wishes) -> str:

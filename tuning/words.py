@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 from tuning.ranking import TOP, Candidate, candidates
 from tuning.settings import settings_of
 from tuning.study import Study
+from tuning.subject import Subject, subject_of
 from tuning.trial import Trial
 from zoo.errors import RunStateError
 
@@ -95,17 +97,21 @@ def best_text(study: Study) -> str:
     ]
     for one in found[1:TOP]:
         lines.append(f"next: trial {one.trial.number}, {one.text}: {_values(one.trial.proposal.values)}")
-    lines.append(f"train it: tuner best {study.path} --config > best.yaml && finetune fit --config best.yaml")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"use it: {how_to_use(study)}"])
 
 
 def best_config(study: Study) -> str:
     """Return the settings of the best trial as YAML for `finetune fit --config`; that run repeats the trial exactly.
 
     Raises:
-        RunStateError: no trial has a score.
+        RunStateError: no trial has a score, or the study is of a function, which has no settings.
     """
     best = _candidates(study)[0]
+    if subject_of(study.about) is Subject.BUILD:
+        raise RunStateError(
+            f"{study.path} searched a function build_model, of which `finetune fit` knows nothing; --json gives the "
+            f"values of its best trial, and {how_to_use(study)} its model"
+        )
     head = f"# trial {best.trial.number} of {study.path}\n# {study.objective.name} {best.text} (validation)\n"
     return head + yaml.safe_dump(settings(study, best.trial), sort_keys=False, allow_unicode=True)
 
@@ -123,19 +129,39 @@ def ensemble_text(path: Path, metrics: Mapping[str, object]) -> str:
     return "\n".join([*lines, f"run: {path}"])
 
 
+def how_to_use(study: Study) -> str:
+    """Return the command, or the line of Python, that makes something of the best trial."""
+    path = shlex.quote(str(study.path))
+    return {
+        Subject.DATA: f"tuner best {path} --config > best.yaml && finetune fit --config best.yaml",
+        Subject.OBJECTS: f"finetune.fit(x, y, **tuning.best_settings(tuning.Study({str(study.path)!r})))",
+        Subject.BUILD: f"tuning.load_best(tuning.Study({str(study.path)!r}), build_model)",
+    }[subject_of(study.about)]
+
+
+def best_settings(study: Study) -> dict[str, object]:
+    """Return the settings of the best trial, as `finetune.fit` takes them beside the data.
+
+    Raises:
+        RunStateError: no trial has a score, or the study is of a function, which has no settings.
+    """
+    best = _candidates(study)[0].trial
+    if subject_of(study.about) is Subject.BUILD:
+        raise RunStateError(f"{study.path} searched a function build_model; use {how_to_use(study)}")
+    return {name: value for name, value in settings(study, best).items() if name != "data"}
+
+
 def settings(study: Study, trial: Trial) -> dict[str, object]:
-    """Return all settings of a trial: those that the study shares, its own, and its seed on the study's sides."""
-    shared = dict(study.about["settings"])
+    """Return all settings of a trial: those that the study shares, its own, and its seed on the study's sides.
+
+    Those of a function are the trial's values alone; objects of Python have no name as data.
+    """
+    subject, shared = subject_of(study.about), dict(study.about["settings"])
+    if subject is Subject.BUILD:
+        return dict(trial.proposal.values)
     sides = shared.get("split_seed", shared.get("seed", 0))
-    return (
-        shared
-        | {"data": study.about["source"]}
-        | settings_of(trial.proposal.values)
-        | {
-            "seed": trial.seed,
-            "split_seed": sides,
-        }
-    )
+    data = {"data": study.about["source"]} if subject is Subject.DATA else {}
+    return shared | data | settings_of(trial.proposal.values) | {"seed": trial.seed, "split_seed": sides}
 
 
 def _candidates(study: Study) -> list[Candidate]:

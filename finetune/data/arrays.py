@@ -8,9 +8,6 @@ import numpy as np
 from finetune.data.pixels import CHANNELS
 from zoo.errors import DataError
 
-# Where the data are objects of a Python program, which no config can name.
-OBJECTS = "python:"
-
 
 @dataclass(frozen=True)
 class Part:
@@ -34,7 +31,7 @@ class Arrays:
     """One source of arrays.
 
     Attributes:
-        root: absolute path of the file, name of the data set, or `OBJECTS`.
+        root: absolute path of the file, name of the data set, or one that begins with "python:".
         parts: the examples.
         class_names: by number, where the source knows them.
         column_names: of the features of a table, where the source knows them.

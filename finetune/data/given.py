@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from finetune.data.arrays import OBJECTS, Arrays, Part
+from finetune.data.arrays import Arrays, Part
 from finetune.data.pixels import CHANNELS
+from finetune.settings.data import OBJECTS
 from zoo.errors import ConfigError, DataError
 
 # What a config calls them.

@@ -10,7 +10,7 @@ from finetune.config import FinetuneConfig
 from finetune.data import table_source
 from finetune.data.array_pictures import array_examples
 from finetune.data.array_table import array_table, input_columns
-from finetune.data.arrays import OBJECTS, Arrays, check_parts, kind_of
+from finetune.data.arrays import Arrays, check_parts, kind_of
 from finetune.data.columns import Table, require_column, require_name
 from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
@@ -27,6 +27,7 @@ from finetune.data.table_reading import read_table
 from finetune.data.tfds_features import prepared_below
 from finetune.data.tfds_source import is_tfds, scan_tfds
 from finetune.decide import Decision
+from finetune.settings.data import OBJECTS
 from zoo.errors import ConfigError, DataError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt")

@@ -10,7 +10,6 @@ import pandas as pd
 from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig
 from finetune.data import series_source, series_time, table_source
-from finetune.data.arrays import OBJECTS
 from finetune.data.columns import Table, as_numbers, require_column
 from finetune.data.examples import printable
 from finetune.data.frame_dates import with_dates
@@ -23,6 +22,7 @@ from finetune.data.sources import is_arrays, open_arrays, read_table_of
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.evaluation.sides import full_metrics
+from finetune.settings.data import OBJECTS
 from zoo.errors import DataError, nearest
 
 _AT_ONCE = 1024

@@ -11,7 +11,6 @@ from finetune.answers import Prediction, answer
 from finetune.config import FinetuneConfig
 from finetune.data import table_source
 from finetune.data.array_table import array_table
-from finetune.data.arrays import OBJECTS
 from finetune.data.columns import Table, require_column
 from finetune.data.dealing import own_test
 from finetune.data.examples import printable
@@ -23,6 +22,7 @@ from finetune.data.targets import Target
 from finetune.evaluation.sides import full_metrics
 from finetune.kinds.table_inputs import checked_values, wishes_of
 from finetune.progress import Reporter
+from finetune.settings.data import OBJECTS
 from finetune.transfer.encoder import InputColumn, model_inputs
 from zoo.errors import DataError
 

@@ -7,6 +7,8 @@ from pydantic import Field
 from finetune.settings.record import Names, Settings
 
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+# What `data` begins with where it is objects of a Python program, which no config can name.
+OBJECTS = "python:"
 
 
 class DataSettings(Settings):

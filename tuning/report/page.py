@@ -1,6 +1,5 @@
 """The report of a study as one HTML file that needs nothing else, made from its journal alone."""
 
-import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tuning.report import plots
 from tuning.report.importance import MIN_TRIALS, importances, varying
 from tuning.study import Study
 from tuning.trial import Trial, repeats
+from tuning.words import how_to_use
 from zoo.atomic import write_atomic
 from zoo.errors import ResourceError
 
@@ -56,10 +56,7 @@ def render(study: Study) -> str:
         "trials": [_listed(trial) for trial in trials[:_LISTED]],
         "hidden": max(0, len(trials) - _LISTED),
         "names": list(dict.fromkeys(name for trial in trials for name in trial.proposal.values)),
-        "commands": (
-            f"tuner best {shlex.quote(str(study.path))} --config > best.yaml",
-            "finetune fit --config best.yaml",
-        ),
+        "commands": how_to_use(study).split(" && "),
     }
     return page_frame(Path(__file__).parent).get_template("study.html").render(values)
 
