@@ -13,13 +13,14 @@ from tuning.kept import Kept
 from tuning.loop import Budget, Executor, Loop
 from tuning.objective import Objective
 from tuning.oracles import make_algorithm
+from tuning.probing import Probing
 from tuning.ranking import TOP
 from tuning.ray_cluster import RayCluster
 from tuning.report.page import write_report
 from tuning.space import Space
 from tuning.study import MODELS, STATES, Study
 from tuning.told import Told
-from tuning.wishes import Wishes
+from tuning.wishes import AUTO, Wishes
 from tuning.workers import Workers
 
 
@@ -79,7 +80,7 @@ def carry_out(plan: Plan, wishes: Wishes, reporter: Reporter) -> Study:
         kept = Kept(study.path / MODELS, study.about["id"])
         kept.take_over({trial.number for trial in study.trials})
         budget = Budget(wishes.max_trials, None if wishes.max_minutes is None else wishes.max_minutes * 60)
-        with make_executor(wishes, plan.runner(kept, study.path / STATES)) as executor:
+        with make_executor(wishes, plan.runner(kept, study.path / STATES), reporter) as executor:
             loop = Loop(
                 study,
                 algorithm,
@@ -94,8 +95,10 @@ def carry_out(plan: Plan, wishes: Wishes, reporter: Reporter) -> Study:
     return study
 
 
-def make_executor(wishes: Wishes, runner: Runner) -> Executor:
+def make_executor(wishes: Wishes, runner: Runner, reporter: Reporter) -> Executor:
     """Return what runs trials."""
+    if wishes.workers == AUTO:
+        return Probing(runner, reporter)
     if wishes.cluster:
         return RayCluster(runner, wishes.cluster, slots=wishes.workers or None)
     return Workers(runner, wishes.workers) if wishes.workers else InProcess(runner)

@@ -41,7 +41,12 @@ def cli() -> None:
 @click.option("--space", type=click.Path(path_type=Path), help="YAML, JSON or TOML file.  [default: that of the model]")
 @click.option("--objective", help="NAME, NAME:min or NAME:max of the validation side.  [default: by the task]")
 @click.option("--study", type=click.Path(path_type=Path), help="Directory.  [default: studies/DATA-MODEL-ALGORITHM]")
-@click.option("--workers", default=0, show_default=True, help="Processes that run trials; 0 runs them in this one.")
+@click.option(
+    "--workers",
+    default="0",
+    show_default=True,
+    help="Processes that run trials; 0 runs them in this one, auto finds out.",
+)
 @click.option("--cluster", help="Address of a Ray cluster, or local.")
 @click.option("--fresh-seeds", default=2, show_default=True, help="Runs of each of the best three before one is named.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings that all trials share.")
@@ -62,6 +67,8 @@ def search(
 
     Called again, it goes on with the study that is there, and with a higher --max-trials or --max-minutes further.
     """
+    if str(wishes["workers"]).isdecimal():
+        wishes["workers"] = int(wishes["workers"])
     wished = load("tuning.wishes").Wishes(**wishes)
     values, places = load("finetune.config_file").read_config_file(config_file) if config_file else ({}, {})
     given = parse_settings(settings)

@@ -35,7 +35,7 @@ def search(
     max_minutes: float | None = None,
     objective: str | None = None,
     study: str | Path | None = None,
-    workers: int = 0,
+    workers: int | str = 0,
     cluster: str | None = None,
     fresh_seeds: int = 2,
     ends_hopeless: bool | None = None,
@@ -57,7 +57,7 @@ def search(
         objective: such as "val_accuracy" or "val_loss:min"; None for cross-entropy of classes, mean absolute error of
             numbers.
         study: directory; None names it after data, model and algorithm, below `studies`.
-        workers: processes that run trials; 0 runs them in this one.
+        workers: processes that run trials; 0 runs them in this one, "auto" finds out on the first trials what is faster.
         cluster: address of a Ray cluster, or "local".
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where

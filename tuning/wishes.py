@@ -6,6 +6,8 @@ from pathlib import Path
 from zoo.errors import ConfigError, nearest
 
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
+# As a number of workers: what a probe finds to be fastest.
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Wishes:
         max_minutes: of the whole study, in all calls together; no trial is begun after them.
         objective: "val_accuracy", "NAME:min" or "NAME:max"; None goes by the task.
         study: directory; None names it after data, model and algorithm.
-        workers: processes that run trials; 0 runs them in this one.
+        workers: processes that run trials; 0 runs them in this one, "auto" tries on the first trials what is faster.
         cluster: address of a Ray cluster, or "local"; None for none.
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where
@@ -30,7 +32,7 @@ class Wishes:
     max_minutes: float | None = None
     objective: str | None = None
     study: str | Path | None = None
-    workers: int = 0
+    workers: int | str = 0
     cluster: str | None = None
     fresh_seeds: int = 2
     ends_hopeless: bool | None = None
@@ -42,8 +44,12 @@ class Wishes:
             faults.append(f"algorithm {self.algorithm!r} is not known; accepted: {', '.join(ALGORITHMS)}.{hint}")
         for name, least in (("max_trials", 1), ("max_minutes", 0), ("workers", 0), ("fresh_seeds", 0)):
             value = getattr(self, name)
-            if value is not None and not value >= least:
-                faults.append(f"{name} must be {least} or more; received {value!r}")
+            if (name, value) == ("workers", AUTO) or value is None:
+                continue
+            kind = int | float if name == "max_minutes" else int
+            if isinstance(value, bool) or not isinstance(value, kind) or not value >= least:
+                accepted = f"{least} or more{', or auto' if name == 'workers' else ''}"
+                faults.append(f"{name} must be {accepted}; received {value!r}")
         if self.max_trials is None and self.max_minutes is None and self.algorithm in ("random", "bayesian"):
             faults.append(f"{self.algorithm} search has no end of its own: give max_trials or max_minutes")
         if self.workers and self.cluster:

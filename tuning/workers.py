@@ -44,7 +44,7 @@ class Workers:
             ConfigError: the runner cannot be sent to another process.
         """
         self.slots = count
-        self._threads = max(1, (cores or os.cpu_count() or 1) // count)
+        self._threads = max(1, (cores or usable_cores()) // count)
         try:
             self._runner = pickle.dumps(runner)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -110,6 +110,11 @@ class Workers:
             worker.process.kill()
             worker.process.join()
         worker.connection.close()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def serve(connection: Connection, runner: bytes, threads: int) -> None:
