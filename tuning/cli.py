@@ -84,12 +84,22 @@ def search(
 @cli.command(short_help="List the trials of a study.")
 @_STUDY
 @click.option("--csv", "as_csv", is_flag=True, help="As comma-separated values.")
+@click.option(
+    "--keras-tuner", "project", type=click.Path(path_type=Path), help="Write a project of keras-tuner's there."
+)
 @JSON
-def trials(study: Path, as_csv: bool, as_json: bool) -> None:
+def trials(study: Path, as_csv: bool, project: Path | None, as_json: bool) -> None:
     """List the trials of STUDY: what was tried, and what became of it."""
+    if as_csv + as_json + (project is not None) > 1:
+        raise click.UsageError("--csv, --json and --keras-tuner exclude each other; give one of them")
     words = load("tuning.words")
     found = load("tuning.study").Study(study)
-    if as_csv:
+    if project is not None:
+        written = load("tuning.keras_project")
+        click.echo(
+            f"{(path := written.write_keras_project(found, project))}\nread it: {written.how_to_read(found, path)}"
+        )
+    elif as_csv:
         click.echo(words.trials_csv(found), nl=False)
     else:
         print_result({"study": str(found.path), "trials": words.trials_json(found)} if as_json else words.table(found))

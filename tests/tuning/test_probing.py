@@ -63,13 +63,10 @@ def test_two_processes_are_kept_where_they_are_faster(tmp_path):
 
 
 def test_one_process_is_kept_where_others_are_slower(tmp_path):
-    """Where a process with half of the cores takes over twice as long, the rest is run here; the trials are the same."""
+    """Where a process with half of the cores is slower by far, the rest is run here; the trials are the same."""
     study, said = probed(tmp_path / "a", Sleeper(0.01, 0.2))
     assert [trial.parameters == os.getpid() for trial in study.trials] == [True, False, False, *[True] * 4]
-    assert (
-        said[-1]
-        == "workers: one process × 2 threads from here on: 2 processes × 1 thread would not be faster by a tenth"
-    )
+    assert "one process × 2 threads from here on: 2 processes × 1 thread would not be faster by a tenth" in said[-1]
     whole, _ = search(tmp_path / "b", 7, fresh_seeds=0)
     assert [row[:4] for row in outcome(study)][:2] == [row[:4] for row in outcome(whole)][:2]
 
