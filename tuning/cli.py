@@ -95,10 +95,9 @@ def trials(study: Path, as_csv: bool, project: Path | None, as_json: bool) -> No
     words = load("tuning.words")
     found = load("tuning.study").Study(study)
     if project is not None:
-        written = load("tuning.keras_project")
-        click.echo(
-            f"{(path := written.write_keras_project(found, project))}\nread it: {written.how_to_read(found, path)}"
-        )
+        layout = load("tuning.keras_project")
+        path = layout.write_keras_project(found, project)
+        click.echo(f"{path}\nread it: {layout.how_to_read(found, path)}")
     elif as_csv:
         click.echo(words.trials_csv(found), nl=False)
     else:
@@ -111,6 +110,8 @@ def trials(study: Path, as_csv: bool, project: Path | None, as_json: bool) -> No
 @JSON
 def best(study: Path, as_config: bool, as_json: bool) -> None:
     """Name the best trial of STUDY: by the mean over fresh seeds, where the search ran the best three again."""
+    if as_config and as_json:
+        raise click.UsageError("--config and --json exclude each other; give one of them")
     found = load("tuning.study").Study(study)
     if as_config:
         click.echo(load("tuning.words").best_config(found), nl=False)
