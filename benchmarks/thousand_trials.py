@@ -39,7 +39,7 @@ def main() -> None:
         def runner(kept: Kept, states: Path) -> object:
             return lambda job: _formula(job, kept, objective)
 
-        plan = Plan(path, "/none", {}, objective, space, 0, {}, 9, False, runner)
+        plan = Plan(path, "/none", {}, objective, space, 0, {}, 9, False, False, runner)
         reporter = Reporter(0)
 
         def search(trials: int) -> None:

@@ -43,14 +43,18 @@ def search_build(
         wishes: how to search.
         space: `keras_tuner.HyperParameters` or a space in words, whose values take the place of those that `build`
             asks for; None finds them out by calling it.
-        fit: arguments of `Model.fit` beside x and y; and `seed`.
+        fit: arguments of `Model.fit` beside x and y; and `seed` and `tensorboard`.
         reporter: says how it goes.
 
     Raises:
         ConfigError: there is nothing to search, no objective is known, or nothing to score on.
     """
-    fit, seed = dict(fit), int(fit.get("seed", 0))
-    fit.pop("seed", None)
+    if wishes.nested_folds:
+        raise ConfigError(
+            "nested_folds deal examples of `finetune`; the arrays of a function are dealt by whoever has it"
+        )
+    fit = dict(fit)
+    seed, tensorboard = int(fit.pop("seed", 0)), bool(fit.pop("tensorboard", False))
     fit |= dict(zip(("x", "y"), arrays, strict=False))
     fit.setdefault("verbose", 0)
     objective = _objective(wishes.objective, fit)
@@ -61,16 +65,17 @@ def search_build(
     scored = fit.get("validation_data")
     parts = scored if isinstance(scored, tuple | list) else (scored,)
     plan = Plan(
-        path,
-        name,
-        {"fingerprint": fingerprint(*arrays, *parts)},
-        objective,
-        searched,
-        seed,
-        {BUILD_MODEL: source_digest(build), **_plain(fit)},
-        int(fit.get("epochs", _EPOCHS)),
-        False,
-        lambda kept, states: BuildRunner(build, hyperparameters, fit, objective, kept),
+        path=path,
+        source=name,
+        data={"fingerprint": fingerprint(*arrays, *parts)},
+        objective=objective,
+        space=searched,
+        seed=seed,
+        settings={BUILD_MODEL: source_digest(build), **_plain(fit)},
+        max_epochs=int(fit.get("epochs", _EPOCHS)),
+        ends_hopeless=False,
+        tensorboard=tensorboard,
+        runner=lambda kept, states: BuildRunner(build, hyperparameters, fit, objective, kept),
     )
     return carry_out(plan, wishes, reporter)
 

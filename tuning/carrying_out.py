@@ -7,6 +7,8 @@ from pathlib import Path
 from finetune.progress import Reporter
 from tuning import states
 from tuning.grid_search import grid_size
+from tuning.hparams_log import FOLDER as EVENTS
+from tuning.hparams_log import HParamsLog
 from tuning.in_process import InProcess
 from tuning.job import Runner
 from tuning.kept import Kept
@@ -20,6 +22,7 @@ from tuning.report.page import write_report
 from tuning.space import Space
 from tuning.study import MODELS, STATES, Study
 from tuning.told import Told
+from tuning.trial import Trial
 from tuning.wishes import AUTO, Wishes
 from tuning.workers import Workers
 
@@ -38,6 +41,7 @@ class Plan:
         settings: that all trials share.
         max_epochs: of a trial of Hyperband that is never given up.
         ends_hopeless: whether the median rule is used.
+        tensorboard: whether TensorBoard is to show the trials.
         runner: from where weights and states go to what runs trials.
     """
 
@@ -50,6 +54,7 @@ class Plan:
     settings: Mapping[str, object]
     max_epochs: int
     ends_hopeless: bool
+    tensorboard: bool
     runner: Callable[[Kept, Path], Runner]
 
 
@@ -74,6 +79,7 @@ def carry_out(plan: Plan, wishes: Wishes, reporter: Reporter) -> Study:
         max_trials=wishes.max_trials,
         max_epochs=plan.max_epochs if wishes.algorithm == "hyperband" else None,
     )
+    log = HParamsLog(plan.path / EVENTS, plan.objective) if plan.tensorboard else None
     if wishes.algorithm == "grid":
         reporter.say(f"a grid of {grid_size(plan.space):,} combinations")
     with Study.claim(plan.path, about) as study:
@@ -86,13 +92,27 @@ def carry_out(plan: Plan, wishes: Wishes, reporter: Reporter) -> Study:
                 algorithm,
                 executor,
                 budget,
-                on_end=Told(study, budget, reporter),
+                on_end=_told(study, budget, reporter, log),
                 ends_hopeless=plan.ends_hopeless if wishes.ends_hopeless is None else wishes.ends_hopeless,
                 prune=lambda: _prune(study, kept),
             )
             _run(loop, wishes.fresh_seeds, reporter)
         write_report(study)
     return study
+
+
+def _told(study: Study, budget: Budget, reporter: Reporter, log: HParamsLog | None) -> Callable[[Trial], None]:
+    """Return what is called with each trial that has ended."""
+    told = Told(study, budget, reporter)
+    if log is None:
+        return told
+    log.write_missing(again for trial in study.trials for again in (trial, *study.repeats_of(trial.number)))
+
+    def tell(trial: Trial) -> None:
+        log.write(trial)
+        told(trial)
+
+    return tell
 
 
 def make_executor(wishes: Wishes, runner: Runner, reporter: Reporter) -> Executor:

@@ -1,7 +1,7 @@
 """What trials stand on: data read, checked and dealt once, and the trunk; only what learns is made for each trial."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
 
@@ -16,6 +16,7 @@ from finetune.learning import Lesson
 from finetune.preparing import Opened, Prepared, check_and_deal, open_data
 from finetune.progress import Reporter
 from finetune.transfer.network import FEATURES, make_network
+from zoo.errors import GraftError
 
 # Settings that decide nothing before learning begins. Trials that differ in others stand on different grounds.
 LEARNING = frozenset(
@@ -30,6 +31,19 @@ LEARNING = frozenset(
 )
 # A search over models or methods goes back and forth between a few.
 _MOST_GROUNDS = 3
+
+
+@dataclass(frozen=True)
+class OuterFold:
+    """A part of all examples that a search does not see, and is judged by.
+
+    Attributes:
+        number: of the fold, from 1.
+        count: of folds.
+    """
+
+    number: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,17 @@ class Ground:
         return config.model_copy(update={"data": self.prepared.data.examples.root})
 
 
+def _on_fold(prepared: Prepared, fold: OuterFold) -> Prepared:
+    """Return the same data with a fold as their test side, and the other examples dealt to learn and to pick."""
+    kind, config = prepared.kind, prepared.config.model_copy(update={"folds": fold.count})
+    try:
+        sides = kind.deal(config, prepared.data).folds[fold.number - 1]
+    except GraftError as error:
+        raise type(error)(f"nested folds: {error}") from error
+    described = {**prepared.described, "splits": sides.sizes(), "outer_fold": f"{fold.number} of {fold.count}"}
+    return replace(prepared, splits=sides, described=described)
+
+
 def _as_graph(head: keras.Model, shape: tuple[int, ...]) -> keras.Model:
     """Return a Sequential as a graph, which it is only when it is called; a graph as it is."""
     if not isinstance(head, keras.Sequential):
@@ -138,19 +163,32 @@ def _as_graph(head: keras.Model, shape: tuple[int, ...]) -> keras.Model:
 class Grounds:
     """Grounds by what decides them, made when they are first stood on."""
 
-    def __init__(self, base: FinetuneConfig, given: Given | None = None):
+    def __init__(self, base: FinetuneConfig, given: Given | None = None, fold: OuterFold | None = None):
         """Remember what all trials share.
 
         Args:
             base: settings as the user gave them.
             given: objects of Python, where they are the data.
+            fold: whose examples are the test side, in place of that of the settings; None for no folds.
         """
-        self._base, self._given = base, given
+        self._base, self._given, self._fold = base, given, fold
         self._found: dict[tuple, Ground] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """Leave what was found behind when this is sent to another process: it holds models."""
         return vars(self) | {"_found": {}}
+
+    def on_fold(self, fold: OuterFold) -> "Grounds":
+        """Return grounds of the same data, as far as they were read, with a fold as their test side.
+
+        Raises:
+            ConfigError: the data cannot be dealt in folds.
+            DataError: they are too few for so many.
+        """
+        other = Grounds(self._base, self._given, fold)
+        for key, ground in self._found.items():
+            other._found[key] = Ground(ground.opened, _on_fold(ground.prepared, fold), ground.reporter)
+        return other
 
     def asked(self, settings: Mapping[str, object], *, seed: int) -> FinetuneConfig:
         """Return what a trial asks for: the user's settings, its own, and its seed on the study's sides.
@@ -175,6 +213,8 @@ class Grounds:
                 del self._found[next(iter(self._found))]
             opened = open_data(asked, self._given)
             prepared = check_and_deal(opened, reporter)
+            if self._fold:
+                prepared = _on_fold(prepared, self._fold)
             refuse_errors(prepared.findings, strict=asked.strict)
             self._found[key] = Ground(opened, prepared, reporter)
         self._found[key] = self._found.pop(key)

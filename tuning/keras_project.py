@@ -28,8 +28,8 @@ TUNERS = {"random": "RandomSearch", "grid": "GridSearch", "bayesian": "BayesianO
 def write_keras_project(study: Study, folder: str | Path) -> Path:
     """Write the trials of a study that have ended as keras-tuner 1.4 lays them out.
 
-    That is oracle.json, tuner0.json, and a trial_0000/trial.json for each. The scores are those of the search; runs with
-    fresh seeds are not in it, for keras-tuner has none.
+    That is oracle.json, tuner0.json, and a trial_0000/trial.json for each. The scores are those of the search; runs
+    with fresh seeds are not in it, for keras-tuner has none.
 
     Args:
         study: to write.

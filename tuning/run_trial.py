@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class RecipeRunner:
         keeper = self._keeper(trial, last)
         lesson, trunk = ground.lesson(config, callbacks=[watch], keeper=keeper)
         learned = learn(lesson, trunk, ground.splits)
-        scores = validation_scores(ground, learned)
+        scores = scores_on(ground, learned, ground.splits.validation, "val_")
         score = scores.get(self.objective.name, math.nan)
         done = _measured(trial, learned, scores, score)
         done = replace(
@@ -116,13 +116,20 @@ def failed(trial: Trial, error: Exception) -> Trial:
     return replace(trial, status="failed", score=None, error=said[:1000], again=again)
 
 
-def validation_scores(ground: Ground, learned: Learned) -> dict[str, float]:
-    """Return all scores on the validation side by name, of the model that is kept."""
-    target, chosen = ground.prepared.kind.target(ground.data), np.array(ground.splits.validation)
+def scores_on(ground: Ground, learned: Learned, side: Sequence[int], prefix: str) -> dict[str, float]:
+    """Return all scores of the model that is kept, by name.
+
+    Args:
+        ground: that it learned on.
+        learned: the model.
+        side: indices of the examples that judge it.
+        prefix: of the names.
+    """
+    target, chosen = ground.prepared.kind.target(ground.data), np.array(side)
     outputs = learned.outputs(TASKS[target.task], chosen)
     found = full_metrics(target.task, target.values[chosen], outputs, target.names)
     return {
-        f"val_{name}": float(value)
+        f"{prefix}{name}": float(value)
         for name, value in found.items()
         if isinstance(value, int | float) and name != "num_examples"
     }

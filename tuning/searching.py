@@ -1,34 +1,25 @@
 """A search: a study is begun or gone on with, and the best of it is found out honestly."""
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from finetune.config import FinetuneConfig
 from finetune.data.given import Given
 from finetune.preparing import read_request
 from finetune.progress import Reporter
-from finetune.recipe import run_stem
-from finetune.resume import FREE
 from tuning.build_search import is_build, search_build
-from tuning.carrying_out import Plan, carry_out
-from tuning.default_spaces import default_space
-from tuning.ground import Ground, Grounds
-from tuning.objective import objective_for
-from tuning.run_trial import RecipeRunner
-from tuning.settings import check_settings
-from tuning.space import Space
+from tuning.carrying_out import carry_out
+from tuning.ground import Grounds, OuterFold
+from tuning.nested import search_folds
+from tuning.planning import SpaceLike, plan_search
 from tuning.study import Study
 from tuning.wishes import Wishes
 from zoo.errors import ConfigError
-
-_OF_DATA = ("kind", "task", "fingerprint", "class_names", "outputs", "splits")
 
 
 def search(
     data: object,
     *targets: object,
-    space: Space | Mapping[str, object] | str | Path | None = None,
+    space: SpaceLike = None,
     verbose: int = 1,
     algorithm: str = "bayesian",
     max_trials: int | None = None,
@@ -39,6 +30,7 @@ def search(
     cluster: str | None = None,
     fresh_seeds: int = 2,
     ends_hopeless: bool | None = None,
+    nested_folds: int | None = None,
     **settings: object,
 ) -> Study:
     """Search the settings of fine-tuning that are best on the validation side; the test side is never looked at.
@@ -62,8 +54,11 @@ def search(
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where
             they are expensive.
+        nested_folds: outer folds, in each of which a whole search of its own runs on the other folds and its best is
+            scored on this one: how good the search is at all, see `tuning.nested`. None for none.
         **settings: fields of `FinetuneConfig` that all trials share, such as model="mlp" or epochs=20; for a function
-            arguments of `Model.fit`, such as validation_split=0.2, and `seed`.
+            arguments of `Model.fit`, such as validation_split=0.2, and `seed`. With tensorboard=True its tab HParams
+            shows the trials.
 
     Returns:
         The study: its trials, and the best of them.
@@ -81,7 +76,7 @@ def search(
     wishes = Wishes(
         **{"algorithm": algorithm, "max_trials": max_trials, "max_minutes": max_minutes, "objective": objective},
         **{"study": study, "workers": workers, "cluster": cluster, "fresh_seeds": fresh_seeds},
-        ends_hopeless=ends_hopeless,
+        **{"ends_hopeless": ends_hopeless, "nested_folds": nested_folds},
     )
     if is_build(data):
         return search_build(data, targets, wishes, space=space, fit=settings, reporter=Reporter(verbose))
@@ -94,62 +89,22 @@ def search_recipe(
     wishes: Wishes,
     *,
     reporter: Reporter,
-    space: Space | Mapping[str, object] | str | Path | None = None,
+    space: SpaceLike = None,
     given: Given | None = None,
 ) -> Study:
     """Carry out a search of `finetune`; arguments and errors are those of `search`."""
     if base.data is None:
         raise ConfigError("DATA is missing: tuner search FOLDER, or a CSV file")
     if base.folds is not None:
-        raise ConfigError("folds judge one recipe; in a search the validation side scores, and no test side is seen")
+        raise ConfigError(
+            "folds judge one recipe; in a search the validation side scores, and --nested-folds judge the whole search"
+        )
     grounds = Grounds(base, given)
-    asked = grounds.asked({}, seed=base.seed)
-    ground = grounds.under(asked, reporter)
-    config, described = ground.config(asked), ground.prepared.described
-    objective = objective_for(described["task"], wishes.objective)
-    searched = _space(space, base, config, described["task"])
-    root = ground.opened.source.root
-    path = Path(wishes.study) if wishes.study else Path("studies") / _name(root, config, wishes)
-    if path.absolute().is_relative_to(root):
-        raise ConfigError(f"the study {path} lies inside the data, where the next search would find it")
-    plan = Plan(
-        path,
-        root,
-        {name: described[name] for name in _OF_DATA if name in described},
-        objective,
-        searched,
-        base.seed,
-        _shared(base),
-        config.epochs,
-        _is_expensive(ground, config),
-        lambda kept, states: RecipeRunner(grounds, objective, kept, states),
-    )
-    return carry_out(plan, wishes, reporter)
-
-
-def _space(space: object, base: FinetuneConfig, config: FinetuneConfig, task: str) -> Space:
-    """Return what is searched: what the user says, or the table of the model without what the user has settled."""
-    if space is None:
-        return default_space(config.model, config.method, task=task, settled=base.model_fields_set)
-    found = space
-    if not isinstance(space, Space):
-        found = Space.from_mapping(space) if isinstance(space, Mapping) else Space.from_file(space)
-    check_settings(found)
-    return found
-
-
-def _shared(base: FinetuneConfig) -> dict[str, object]:
-    given = base.model_dump(mode="json", exclude_unset=True)
-    return {name: value for name, value in given.items() if name not in FREE and value is not None}
-
-
-def _name(root: str, config: FinetuneConfig, wishes: Wishes) -> str:
-    """Return what a study is called: by its data, model and algorithm."""
-    parts = (run_stem(root), Path(config.model).stem, wishes.algorithm)
-    return "-".join(re.sub(r"[^\w.]+", "-", part) for part in parts)
-
-
-def _is_expensive(ground: Ground, config: FinetuneConfig) -> bool:
-    """Whether a trial takes minutes: more than a head learns, and from pictures."""
-    kind = ground.prepared.kind
-    return (kind.STAGED and config.method != "head") or kind.NOUN == "pictures" and config.method == "scratch"
+    plan = plan_search(base, grounds, wishes, space=space, path=None, reporter=reporter)
+    if wishes.nested_folds:
+        # refused now, if at all, and not after the plain search
+        grounds.on_fold(OuterFold(1, wishes.nested_folds))
+    study = carry_out(plan, wishes, reporter)
+    if wishes.nested_folds:
+        search_folds(base, grounds, wishes, study=study, space=space, reporter=reporter)
+    return study

@@ -8,6 +8,7 @@ from zoo.errors import ConfigError, nearest
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 # As a number of workers: what a probe finds to be fastest.
 AUTO = "auto"
+_LEAST = {"max_trials": 1, "max_minutes": 0, "workers": 0, "fresh_seeds": 0, "nested_folds": 2}
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Wishes:
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where
             they are expensive: pictures, of which more than the head learns.
+        nested_folds: outer folds, in each of which a whole search is made and judged; None for none.
     """
 
     algorithm: str = "bayesian"
@@ -36,13 +38,14 @@ class Wishes:
     cluster: str | None = None
     fresh_seeds: int = 2
     ends_hopeless: bool | None = None
+    nested_folds: int | None = None
 
     def __post_init__(self):
         faults = []
         if self.algorithm not in ALGORITHMS:
             hint = nearest(str(self.algorithm), ALGORITHMS)
             faults.append(f"algorithm {self.algorithm!r} is not known; accepted: {', '.join(ALGORITHMS)}.{hint}")
-        for name, least in (("max_trials", 1), ("max_minutes", 0), ("workers", 0), ("fresh_seeds", 0)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if (name, value) == ("workers", AUTO) or value is None:
                 continue

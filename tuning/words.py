@@ -4,10 +4,12 @@ import csv
 import io
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 
+from tuning.nested_result import read_nested
 from tuning.ranking import TOP, Candidate, candidates
 from tuning.settings import settings_of
 from tuning.study import Study
@@ -70,13 +72,15 @@ def best_json(study: Study) -> dict[str, object]:
         RunStateError: no trial has a score.
     """
     found = _candidates(study)
+    nested = read_nested(study.path)
+    judged = {"nested": {"mean": nested.mean, "spread": nested.spread, **asdict(nested)}} if nested else {}
     return {
         "study": str(study.path),
         "objective": str(study.objective),
         "trials": len(study.trials),
         "best": _candidate_json(found[0]) | {"settings": settings(study, found[0].trial)},
         "others": [_candidate_json(one) for one in found[1:TOP]],
-    }
+    } | judged
 
 
 def best_text(study: Study) -> str:
@@ -97,7 +101,7 @@ def best_text(study: Study) -> str:
     ]
     for one in found[1:TOP]:
         lines.append(f"next: trial {one.trial.number}, {one.text}: {_values(one.trial.proposal.values)}")
-    return "\n".join([*lines, f"use it: {how_to_use(study)}"])
+    return "\n".join([*lines, *_nested_lines(study), f"use it: {how_to_use(study)}"])
 
 
 def best_config(study: Study) -> str:
@@ -127,6 +131,18 @@ def ensemble_text(path: Path, metrics: Mapping[str, object]) -> str:
         scores = ", ".join(f"{name} {test[name]:.4g}" for name in ("loss", "accuracy", "mae", "rmse") if name in test)
         lines.append(f"{title:>16}: {scores} on {test['num_examples']:,} test examples")
     return "\n".join([*lines, f"run: {path}"])
+
+
+def _nested_lines(study: Study) -> list[str]:
+    """Return what outer folds say of the search, beside which its own score is too good."""
+    nested = read_nested(study.path)
+    if nested is None:
+        return []
+    lines = [f"the search itself, judged outside of it: {nested.objective} {nested.text}"]
+    for row in nested.rows:
+        score = f"{row.outside:.4g}, where its search said {row.inside:.4g}"
+        lines.append(f"  fold {row.fold}: {score}; chose {_values(row.values)}")
+    return lines
 
 
 def how_to_use(study: Study) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from finetune.report.figures import duration, memory, number, setting
 from finetune.report.frame import page_frame
+from tuning.nested_result import OuterScore, read_nested
 from tuning.ranking import TOP, Candidate, candidates
 from tuning.report import plots
 from tuning.report.importance import MIN_TRIALS, importances, varying
@@ -38,6 +39,7 @@ def render(study: Study) -> str:
     trials = study.trials
     scored = [trial for trial in trials if trial.score is not None]
     found = candidates(study)
+    nested = read_nested(study.path)
     front = plots.pareto([trial for trial in scored if trial.seconds is not None], study.objective)
     values = {
         "source": Path(study.about["source"]).name or study.about["source"],
@@ -45,6 +47,8 @@ def render(study: Study) -> str:
         "about": study.about,
         "objective": study.objective,
         "found": [_row(study, one) for one in found[:TOP]],
+        "nested": nested,
+        "nested_rows": [_outer(row) for row in nested.rows] if nested else [],
         "counts": Counter(trial.status for trial in trials),
         "spent": duration(study.spent_seconds),
         "pictures": _pictures(study, scored, front),
@@ -99,6 +103,17 @@ def _listed(trial: Trial) -> dict[str, object]:
         "parameters": "–" if trial.parameters is None else number(trial.parameters),
         "values": {name: _value(value) for name, value in trial.proposal.values.items()},
         "error": trial.error,
+    }
+
+
+def _outer(row: OuterScore) -> dict[str, object]:
+    """Return the texts of an outer fold."""
+    return {
+        "fold": row.fold,
+        "inside": f"{row.inside:.4g}",
+        "outside": f"{row.outside:.4g}",
+        "examples": ", ".join(f"{number(count)} {side}" for side, count in row.examples.items()),
+        "values": ", ".join(f"{name} {_value(value)}" for name, value in row.values.items()),
     }
 
 
