@@ -61,7 +61,7 @@ def is_scored(trial: Trial) -> bool:
 
 def tried(trials: Sequence[Trial]) -> set:
     """Return the keys of all combinations that were proposed."""
-    return {key_of(trial.proposal.values) for trial in trials}
+    return {trial.proposal.key for trial in trials}
 
 
 def start_values(setup: Setup, known: Set) -> Values | None:

@@ -1,10 +1,17 @@
 """The journal of a study: a file that only grows, a record a line, which after any crash holds all but its torn end.
 
 A line is the length of its JSON text in bytes, the CRC-32 of that text, and the text: `0000000042 1c291ca3 {…}`.
+
+What is written outlives this process, however it ends, for the system has it. Only a power cut takes what the system
+had not yet brought to the disk: some of the last lines, which it may leave as zeros. Such an end is dropped like a torn
+line, and what stood there is proposed and run again, the same; so waiting for the disk decides how much work a power
+cut costs, not whether the study is right.
 """
 
 import json
+import math
 import os
+import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +31,7 @@ class Journal:
     def __init__(self, path: Path):
         self.path = path
         self._handle: int | None = None
+        self._flushed = -math.inf
 
     def read(self) -> list[Record]:
         """Return all records; a last line that was not written to its end is not one.
@@ -47,15 +55,15 @@ class Journal:
             os.fsync(self._handle)
         except OSError as error:
             raise ResourceError(f"{self.path}: cannot be written ({error.strerror})") from error
+        self._flushed = time.monotonic()
         return records
 
-    def append(self, record: Mapping[str, object], *, flush: bool = True) -> None:
+    def append(self, record: Mapping[str, object], *, patience: float = 0.0) -> None:
         """Write a record.
 
         Args:
             record: JSON values.
-            flush: whether it has to be on disk when this returns; else it outlives this process, but may be lost with
-                the power.
+            patience: seconds since the disk was last waited for, within which it is not waited for again.
 
         Raises:
             ResourceError: the disk is full or cannot be written; the journal is as it was before.
@@ -66,8 +74,9 @@ class Journal:
             written = os.write(self._handle, line)
             if written < len(line):
                 raise OSError(f"{written} of {len(line)} bytes could be written")
-            if flush:
+            if time.monotonic() - self._flushed >= patience:
                 os.fsync(self._handle)
+                self._flushed = time.monotonic()
         except OSError as error:
             os.ftruncate(self._handle, before)
             raise ResourceError(
@@ -92,7 +101,8 @@ class Journal:
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             record = _record(line)
             if record is None:
-                if sound + len(line) + 1 < len(content):
+                # no line of ours holds a zero byte, nor one that somebody edited
+                if sound + len(line) + 1 < len(content) and b"\0" not in content[sound:]:
                     raise RunStateError(
                         f"{self.path} line {number}: damaged (byte {sound}), and lines follow it; the study cannot be "
                         f"trusted. Take a copy of the file from before, or begin a new study"

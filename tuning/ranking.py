@@ -37,14 +37,18 @@ class Candidate:
     def text(self) -> str:
         """What a person reads: mean ± spread, or the score of the search alone."""
         spread = "" if self.spread is None else f" ± {self.spread:.2g}"
-        return f"{self.mean:.4g}{spread}" + (f" over {len(self.fresh)} fresh seeds" if self.fresh else "")
+        return f"{self.mean:.4g}{spread}" + _seeds(len(self.fresh))
+
+
+def _seeds(count: int) -> str:
+    return f" over {count} fresh seed{'s' if count > 1 else ''}" if count else ""
 
 
 def distinct(ranked: Sequence[Trial]) -> list[Trial]:
     """Return ranked trials without those whose values a better one has."""
     first: dict[tuple, Trial] = {}
     for trial in ranked:
-        first.setdefault(tuple(sorted(trial.proposal.values.items())), trial)
+        first.setdefault(trial.proposal.key, trial)
     return list(first.values())
 
 

@@ -1,7 +1,9 @@
 """Study: a directory whose journal says which trials were begun and what became of them; all else is derived."""
 
+import bisect
 import datetime
 import fcntl
+import math
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +25,8 @@ FORMAT = 1
 _DECIDING = ("data", "objective", "space", "algorithm", "seed", "settings")
 # Failures that may not repeat are tried once more; a process that dies with a trial three times dies of it.
 TRIES, DEATHS = 2, 3
+# Seconds of trials that a power cut may take, which then run again.
+AT_RISK = 1.0
 _UNKNOWN = Trial(0, Proposal({}), "running")
 _ENDED = tuple(f.name for f in fields(Trial) if f.name not in ("number", "repeat", "proposal", "seed", "attempts"))
 
@@ -104,18 +108,18 @@ class Study:
         self.spent_seconds, self._deaths = 0.0, {}
         self._found: dict[tuple[int, int], Trial] = {}
         self._trials: tuple[Trial, ...] | None = None
-        self._ranked: list[Trial] | None = None
+        self._ranked: list[Trial] = []
         for record in records:
             self._take(record)
 
-    def _add(self, record: Record, *, flush: bool = True) -> None:
-        self._journal.append(record, flush=flush)
+    def _add(self, record: Record, *, patience: float = 0.0) -> None:
+        self._journal.append(record, patience=patience)
         self._take(record)
 
     def _take(self, record: Record) -> None:
         """Let a record have its effect; the one place that says what records mean."""
         kind = record["kind"]
-        self._trials = self._ranked = None
+        self._trials = None
         if kind == "study":
             self.about = record["about"]
             if self.about["format"] != FORMAT:
@@ -145,7 +149,13 @@ class Study:
             self._found[key] = replace(known, attempts=known.attempts + 1, error=outcome["error"])
         else:
             self._found[key] = replace(known, **{"error": None, **outcome})
+            self._rank(self._found[key])
         self._deaths.pop(key, None)
+
+    def _rank(self, trial: Trial) -> None:
+        if trial.status == "completed" and trial.score is not None and not trial.repeat:
+            cost = self.objective.cost
+            bisect.insort(self._ranked, trial, key=lambda one: (cost(one.score), one.number))
 
     def _give_up_deadly(self) -> None:
         """Let trials fail that were running when the process died, again and again."""
@@ -177,10 +187,6 @@ class Study:
 
     def ranked(self) -> list[Trial]:
         """Return the trials of the search that have a score, the best first; of equals the earlier."""
-        if self._ranked is None:
-            scored = [trial for trial in self.trials if trial.status == "completed" and trial.score is not None]
-            cost = self.objective.cost
-            self._ranked = sorted(scored, key=lambda trial: (cost(trial.score), trial.number))
         return list(self._ranked)
 
     def begin(self, trial: Trial) -> None:
@@ -190,14 +196,14 @@ class Study:
         if (trial.number, trial.repeat) not in self._found:
             record |= {"seed": trial.seed, "proposal": _slim(trial.proposal)}
         # what is lost with the power is proposed again, the same
-        self._add(record, flush=False)
+        self._add(record, patience=math.inf)
 
     def end(self, trial: Trial, *, spent: float | None = None) -> Trial:
         """Write down what became of a trial; return it as it stands, which is running where it is to be tried again."""
         outcome = {name: getattr(trial, name) for name in _ENDED if getattr(trial, name) != getattr(_UNKNOWN, name)}
         record = {"kind": "ended", "number": trial.number, "outcome": outcome}
         record |= {"repeat": trial.repeat} if trial.repeat else {}
-        self._add(record | {"spent": round(self.spent_seconds if spent is None else spent, 3)})
+        self._add(record | {"spent": round(self.spent_seconds if spent is None else spent, 3)}, patience=AT_RISK)
         return self._found[trial.number, trial.repeat]
 
     def pause(self, spent: float) -> None:

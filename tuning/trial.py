@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Value = bool | int | float | str | None
@@ -25,6 +26,11 @@ class Proposal:
     continues: int | None = None
     bracket: int | None = None
     round: int | None = None
+
+    @cached_property
+    def key(self) -> tuple[tuple[str, Value], ...]:
+        """What is equal for equal values only, and can be looked up; a search asks for it at each of its trials."""
+        return tuple(sorted(self.values.items()))
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def repeats(trials: Sequence[Trial]) -> dict[int, int]:
     first: dict[tuple, int] = {}
     found = {}
     for trial in trials:
-        key = (tuple(sorted(trial.proposal.values.items())), trial.proposal.epochs)
+        key = (trial.proposal.key, trial.proposal.epochs)
         if first.setdefault(key, trial.number) != trial.number:
             found[trial.number] = first[key]
     return found

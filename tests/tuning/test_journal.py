@@ -79,3 +79,28 @@ def test_numbers_that_json_lacks_are_not_written(written):
     with pytest.raises(ValueError):
         written.append({"score": float("nan")})
     assert written.read() == RECORDS
+
+
+@pytest.mark.parametrize("lines_after", [b"", b"junk\n", b"0000000002 a3d8a1b8 {}\n"])
+def test_zeros_of_a_power_cut_end_the_journal(written, lines_after):
+    """What the disk never got, and shows as zeros, is dropped with all behind it; the records before are whole."""
+    content = written.path.read_bytes()
+    start = content.rindex(b"\n", 0, -1) + 1
+    written.path.write_bytes(content[: start + 9] + b"\0" * 50 + b"\n" + lines_after)
+    assert written.open() == RECORDS[:2]
+    written.append({"number": 9})
+    assert written.read() == [*RECORDS[:2], {"number": 9}]
+
+
+def test_disk_is_waited_for_when_patience_is_over(written, monkeypatch):
+    """Records of quick trials share a wait; one that comes later than its patience has its own."""
+    waits, now = [], [100.0]
+    monkeypatch.setattr("tuning.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("tuning.journal.os.fsync", waits.append)
+    written.open()
+    for later in (0.0, 0.4, 0.4, 0.4, 0.4):
+        now[0] += later
+        written.append({}, patience=1.0)
+    assert len(waits) == 2
+    written.append({})
+    assert len(waits) == 3
