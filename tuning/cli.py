@@ -68,6 +68,8 @@ def search(
 
     Called again, it goes on with the study that is there, and with a higher --max-trials or --max-minutes further.
     """
+    if data is None and config_file is None:
+        raise load("zoo.errors").ConfigError("DATA is missing: tuner search FOLDER, or a CSV file")
     if str(wishes["workers"]).isdecimal():
         wishes["workers"] = int(wishes["workers"])
     wished = load("tuning.wishes").Wishes(**wishes)

@@ -93,10 +93,10 @@ def objective_for(task: str, text: str | None = None) -> Objective:
     Raises:
         ConfigError: what is named is not measured for this task, or has no direction.
     """
-    found = parse_objective(USUAL[task] if text is None else text)
-    if found.name not in MEASURED[task]:
+    name = (text or "").partition(":")[0]
+    if name and name not in MEASURED[task]:
         raise ConfigError(
-            f"objective {found.name} is not measured for {task}; accepted: {', '.join(MEASURED[task])}."
-            f"{nearest(found.name, MEASURED[task])}"
+            f"objective {name} is not measured for {task}; accepted: {', '.join(MEASURED[task])}."
+            f"{nearest(name, MEASURED[task])}"
         )
-    return found
+    return parse_objective(USUAL[task] if text is None else text)

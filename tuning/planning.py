@@ -15,6 +15,7 @@ from tuning.objective import objective_for
 from tuning.run_trial import RecipeRunner
 from tuning.settings import check_settings
 from tuning.space import Space
+from tuning.space_file import read_space_file
 from tuning.wishes import Wishes
 from zoo.errors import ConfigError
 
@@ -69,9 +70,12 @@ def _space(space: SpaceLike, base: FinetuneConfig, config: FinetuneConfig, task:
     """Return what is searched: what the user says, or the table of the model without what the user has settled."""
     if space is None:
         return default_space(config.model, config.method, task=task, settled=base.model_fields_set)
-    found = space
-    if not isinstance(space, Space):
-        found = Space.from_mapping(space) if isinstance(space, Mapping) else Space.from_file(space)
+    if isinstance(space, str | Path):
+        words, places = read_space_file(space)
+        found = Space.from_mapping(words, places, name=Path(space).name)
+        check_settings(found, places)
+        return found
+    found = space if isinstance(space, Space) else Space.from_mapping(space)
     check_settings(found)
     return found
 

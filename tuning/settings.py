@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from finetune.config import FIELDS, make_config
 from tuning.dimensions import Dimension, Float, Int
@@ -54,13 +55,21 @@ def settings_of(values: Mapping[str, Value]) -> dict[str, object]:
     return settings | {"units": (values["units"],) * len(wanted)}
 
 
-def check_settings(space: Space) -> None:
+def check_settings(space: Space, places: Mapping[tuple, str] = MappingProxyType({})) -> None:
     """Refuse a space whose names or values are not settings of a run.
+
+    Args:
+        space: to check.
+        places: path of keys → where it stands ("space.yaml line 4"), for messages.
 
     Raises:
         ConfigError: a line for each fault.
     """
-    faults = [fault for dimension in space.dimensions for fault in _faults(dimension)]
+    faults = [
+        f"{places[at]}: {fault}" if (at := ("space", dimension.name)) in places else fault
+        for dimension in space.dimensions
+        for fault in _faults(dimension)
+    ]
     if not faults:
         faults = list(_layer_faults(space))
     if faults:

@@ -47,6 +47,8 @@ class Study:
             RunStateError: there is none, or its journal is damaged.
         """
         self.path = Path(path).expanduser().absolute()
+        if self.path.is_file():
+            raise RunStateError(f"{self.path}: is a file; a study is a directory")
         self._journal = Journal(self.path / JOURNAL)
         self._load(self._journal.read())
         if not self.about:
@@ -69,22 +71,27 @@ class Study:
         study = cls.__new__(cls)
         study.path = Path(path).expanduser().absolute()
         study._journal = Journal(study.path / JOURNAL)
-        new = _made(study.path)
+        made = _made(study.path)
         folder = os.open(study.path, os.O_RDONLY)
         try:
             with _locked(study.path, folder):
-                study._begin(about)
-                new = False
+                begun = study._begin(about)
                 try:
                     yield study
+                except BaseException:
+                    # refused before its first trial: nothing is left behind
+                    if begun and not study._found:
+                        (study.path / JOURNAL).unlink()
+                    raise
                 finally:
                     study._journal.close()
         finally:
             os.close(folder)
-            if new and not any(study.path.iterdir()):
+            if made and not any(study.path.iterdir()):
                 study.path.rmdir()
 
-    def _begin(self, about: Mapping[str, object]) -> None:
+    def _begin(self, about: Mapping[str, object]) -> bool:
+        """Open the journal; return whether the study is a new one."""
         self._load(self._journal.read())
         if self.about:
             differ = differences(self.about, about)
@@ -97,11 +104,13 @@ class Study:
         else:
             _require_empty(self.path)
         self._load(self._journal.open())
-        if not self.about:
+        new = not self.about
+        if new:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             head = {"format": FORMAT, "id": uuid.uuid4().hex, "created": now}
             self._add({"kind": "study", "about": head | dict(about)})
         self._give_up_deadly()
+        return new
 
     def _load(self, records: Sequence[Record]) -> None:
         self.about: dict[str, object] = {}
@@ -230,7 +239,8 @@ def differences(before: Mapping[str, object], now: Mapping[str, object], prefix:
             found += Space.from_mapping(old).difference(Space.from_mapping(new)).splitlines()
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, f"{title}.")
-        elif old != new:
+        # the seed of the study is among its settings where the user gave it
+        elif old != new and title != "settings.seed":
             found.append(f"{title} was {_brief(old)}, is {_brief(new)}")
     return found
 

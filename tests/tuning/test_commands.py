@@ -93,18 +93,46 @@ def test_study_without_scores_has_no_best(tmp_path, capsys):
         (["--algorithm", "random"], "no end of its own: give max_trials or max_minutes"),
         (["--max-trials", "2", "--set", "learning_rte=1"], "unknown setting 'learning_rte'.*learning_rate"),
         (["--max-trials", "2", "--workers", "2", "--cluster", "local"], "give one of them"),
-        (["--max-trials", "2", "--objective", "val_f2"], "val_f2.*min or val_f2:max"),
+        (["--max-trials", "2", "--workers", "two"], "workers must be 0 or more, or auto; received 'two'"),
+        (["--max-trials", "2", "--cluster", "local"], "needs Ray: pip install 'keras-graft.cluster.'"),
+        (
+            ["--max-trials", "2", "--objective", "val_f2"],
+            "val_f2 is not measured for classification; accepted: val_loss, ",
+        ),
         (["--max-trials", "2", "--objective", "val_loss:max"], "objective val_loss: min is better"),
         (["--max-trials", "2", "--space", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
 def test_wrong_wishes_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys, options, message):
-    """Exit code 2, a message that names the remedy, and no directory."""
+    """Exit code 2, a message that names the remedy, and no study."""
+    monkeypatch.setitem(sys.modules, "ray", None)
     (tmp_path / "t.csv").write_text("a,label\n" + "".join(f"{n / 7:.2f},{'xy'[n % 2]}\n" for n in range(40)))
     monkeypatch.chdir(tmp_path)
     code = tuner("search", "t.csv", "--model", "mlp", "--verbose", "0", *options)
     assert code == 2 and re.search(message, capsys.readouterr().err)
-    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert [path.name for path in tmp_path.rglob("*") if path.name != "studies"] == ["t.csv"]
+
+
+def test_fault_of_a_space_is_told_with_its_line(tmp_path, monkeypatch, capsys):
+    """A name that is no setting is told with file and line, as other faults of the file are."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("a,label\n" + "".join(f"{n / 7:.2f},{'xy'[n % 2]}\n" for n in range(40)))
+    (tmp_path / "space.yaml").write_text("space:\n  l2: 0.0\n  learning_rte: 0.1\n")
+    assert tuner("search", "t.csv", "--max-trials", "2", "--space", "space.yaml") == 2
+    assert "space.yaml line 3: space.learning_rte is no setting" in capsys.readouterr().err
+
+
+def test_study_that_is_a_file_is_said(tmp_path, capsys):
+    """The journal itself is no study, and neither is another file."""
+    (tmp_path / "file").touch()
+    assert tuner("best", tmp_path / "file") == 5
+    assert "is a file; a study is a directory" in capsys.readouterr().err
+
+
+def test_search_without_data_says_so(capsys):
+    """What is missing first is told first."""
+    assert tuner("search") == 2
+    assert "DATA is missing: tuner search FOLDER" in capsys.readouterr().err
 
 
 def test_help_is_light():
