@@ -8,6 +8,7 @@ from types import ModuleType
 
 from tuning.job import Job, Runner
 from tuning.trial import Trial
+from tuning.workers import THREADS, usable_cores
 from zoo.errors import ConfigError
 
 LOCAL = "local"
@@ -40,8 +41,10 @@ class RayCluster:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(f"cluster {address!r}: does not answer ({error})") from error
         self.slots = slots or max(1, int(self._ray.cluster_resources().get("CPU", 1)) // 2)
+        cores = usable_cores() if address == LOCAL else int(self._ray.cluster_resources().get("CPU", 1))
+        threads = {"env_vars": dict.fromkeys(THREADS, str(max(1, cores // self.slots)))}
         # a dead worker is seen here, counted and written down; Ray is not to try again by itself
-        self._task = self._ray.remote(max_retries=0, num_cpus=1)(_run)
+        self._task = self._ray.remote(max_retries=0, num_cpus=1, runtime_env=threads)(_run)
         self._sent = self._ray.put(runner)
 
     def __enter__(self) -> "RayCluster":

@@ -49,7 +49,8 @@ def search(
         objective: such as "val_accuracy" or "val_loss:min"; None for cross-entropy of classes, mean absolute error of
             numbers.
         study: directory; None names it after data, model and algorithm, below `studies`.
-        workers: processes that run trials; 0 runs them in this one, "auto" finds out by the first what is faster.
+        workers: processes that run trials; 0 runs them in this one, "auto" finds out by the first what is faster. Of
+            a cluster, trials at a time.
         cluster: address of a Ray cluster, or "local".
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where

@@ -21,7 +21,8 @@ class Wishes:
         max_minutes: of the whole study, in all calls together; no trial is begun after them.
         objective: "val_accuracy", "NAME:min" or "NAME:max"; None goes by the task.
         study: directory; None names it after data, model and algorithm.
-        workers: processes that run trials; 0 runs them in this one, "auto" tries on the first trials what is faster.
+        workers: processes that run trials; 0 runs them in this one, "auto" tries on the first trials what is faster. Of
+            a cluster, trials at a time; 0 for one on every two cores.
         cluster: address of a Ray cluster, or "local"; None for none.
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where
@@ -55,7 +56,7 @@ class Wishes:
                 faults.append(f"{name} must be {accepted}; received {value!r}")
         if self.max_trials is None and self.max_minutes is None and self.algorithm in ("random", "bayesian"):
             faults.append(f"{self.algorithm} search has no end of its own: give max_trials or max_minutes")
-        if self.workers and self.cluster:
-            faults.append("workers are of this machine, and cluster has its own; give one of them")
+        if self.workers == AUTO and self.cluster:
+            faults.append("workers=auto is for this machine; of a cluster, give the number of trials at a time")
         if faults:
             raise ConfigError("\n".join(faults))

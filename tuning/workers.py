@@ -16,7 +16,7 @@ from tuning.trial import Trial
 from zoo.errors import ConfigError
 
 # TensorFlow reads the first two when it begins to compute, the libraries below it the others.
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+THREADS = ("TF_NUM_INTRAOPTHREADS", "TF_NUM_INTEROPTHREADS", "OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS")
 # A worker between two steps of a trial stops at once; one that computes features for minutes is killed.
 _SECONDS_TO_STOP = 5
 
@@ -128,7 +128,7 @@ def serve(connection: Connection, runner: bytes, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with stderr_held_back():
         run = pickle.loads(runner)

@@ -92,7 +92,7 @@ def test_study_without_scores_has_no_best(tmp_path, capsys):
         (["--max-trials", "0"], "max_trials must be 1 or more"),
         (["--algorithm", "random"], "no end of its own: give max_trials or max_minutes"),
         (["--max-trials", "2", "--set", "learning_rte=1"], "unknown setting 'learning_rte'.*learning_rate"),
-        (["--max-trials", "2", "--workers", "2", "--cluster", "local"], "give one of them"),
+        (["--max-trials", "2", "--workers", "auto", "--cluster", "local"], "give the number of trials at a time"),
         (["--max-trials", "2", "--workers", "two"], "workers must be 0 or more, or auto; received 'two'"),
         (["--max-trials", "2", "--cluster", "local"], "needs Ray: pip install 'keras-graft.cluster.'"),
         (
