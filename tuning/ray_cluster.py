@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType
@@ -12,6 +13,7 @@ from tuning.workers import THREADS, usable_cores
 from zoo.errors import ConfigError
 
 LOCAL = "local"
+_PORT, _SECONDS_TO_ANSWER = re.compile(r"(ray://)?(?P<host>[^/]+):(?P<port>\d+)"), 10
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -35,6 +37,7 @@ class RayCluster:
         """
         self._ray, self._runner = _ray(), runner
         self._jobs: dict[object, Job] = {}
+        _require_answer(address)
         how = {"num_cpus": slots} if address == LOCAL and slots else {}
         try:
             self._ray.init(address=address, log_to_driver=False, include_dashboard=False, **how)
@@ -78,6 +81,20 @@ class RayCluster:
 
 def _run(runner: Runner, job: Job) -> Trial:
     return runner(job)
+
+
+def _require_answer(address: str) -> None:
+    """Refuse a port where nobody listens, at which Ray itself would try again for minutes.
+
+    Raises:
+        ConfigError: the machine or the port does not answer.
+    """
+    found = _PORT.fullmatch(address)
+    if found:
+        try:
+            socket.create_connection((found["host"].strip("[]"), int(found["port"])), _SECONDS_TO_ANSWER).close()
+        except (OSError, OverflowError) as error:
+            raise ConfigError(f"cluster {address!r}: does not answer ({error})") from error
 
 
 def _ray() -> ModuleType:

@@ -40,6 +40,14 @@ def test_cluster_without_ray_is_said(monkeypatch):
         RayCluster(run, "local")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "127.0.0.1:99999"])
+def test_cluster_that_does_not_answer_is_said_at_once(monkeypatch, address):
+    """Nobody waits for minutes on a port where nothing listens."""
+    monkeypatch.setitem(sys.modules, "ray", object())
+    with pytest.raises(ConfigError, match=f"cluster '{address}': does not answer"):
+        RayCluster(run, address)
+
+
 @pytest.mark.slow
 def test_killed_worker_of_a_cluster_loses_nothing(tmp_path, monkeypatch):
     """Two workers, of which two die in the middle of a trial: the same trials with the same scores as ever."""
