@@ -4,6 +4,7 @@ Caruana et al., Ensemble Selection from Libraries of Models (ICML 2004), section
 and again whichever model makes the average best, the same one more than once if need be.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -30,7 +31,8 @@ def choose_members(answers: Sequence[np.ndarray], cost: Callable[[np.ndarray], f
         rounds.append(chosen)
     # the round that was best, and of equals the one with the fewest models
     best = min(rounds, key=lambda some: (round(cost(average(answers, some)), 9), len(set(some)), len(some)))
-    return [best.count(at) for at in range(len(answers))]
+    counts = [best.count(at) for at in range(len(answers))]
+    return [count // math.gcd(*counts) for count in counts]
 
 
 def average(answers: Sequence[np.ndarray], chosen: Sequence[int]) -> np.ndarray:

@@ -46,6 +46,13 @@ def test_one_that_is_best_alone_stays_alone():
     assert choose_members([truth + 1, truth, truth + 2], lambda some: float(abs(some).mean())) == [0, 1, 0]
 
 
+def test_counts_have_no_common_factor():
+    """A model that is best alone counts once, however the last bits of the averages of its copies fall."""
+    costs = iter([*[1.0] * 2, *[0.5 - step * 1e-7 for step in range(500)]])
+    counts = choose_members([np.zeros(2), np.ones(2)], lambda some: 9.0 if some[0] == 0 else next(costs))
+    assert np.gcd.reduce(counts) == 1
+
+
 @pytest.mark.keras
 def test_ensemble_is_a_run_that_answers(table, tmp_path):
     """One saved model, whose answers are the average; the best alone is judged beside it on the same test side."""
