@@ -16,7 +16,7 @@ from tuning.trial import Trial
 from zoo.errors import ConfigError
 
 # TensorFlow reads the first two when it begins to compute, the libraries below it the others.
-THREADS = ("TF_NUM_INTRAOPTHREADS", "TF_NUM_INTEROPTHREADS", "OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS")
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # A worker between two steps of a trial stops at once; one that computes features for minutes is killed.
 _SECONDS_TO_STOP = 5
 
