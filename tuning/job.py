@@ -21,6 +21,11 @@ class Job:
     keep_under: float = float("inf")
     medians: Sequence[float] = field(default=())
 
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether neither weights nor a state are wanted, however good it is: only its score, or its time, are."""
+        return self.keep_under == float("-inf")
+
 
 # Runs a job to its end, whatever that is: a fault of the trial is a failed trial, not an exception.
 Runner = Callable[[Job], Trial]

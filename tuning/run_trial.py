@@ -94,7 +94,7 @@ class RecipeRunner:
         if self.objective.cost(score) < job.keep_under and done.status == "completed":
             above = learned.network.above(learned.cut)
             self.kept.write(trial.number, KeptWeights(learned.cut, above.get_weights()))
-        if last.state is not None:
+        if last.state is not None and not job.leaves_nothing:
             self._checkpoints(trial.number).save(last.place, last.state)
         return done
 

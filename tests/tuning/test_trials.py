@@ -118,6 +118,12 @@ def test_continued_trial_is_one_that_was_not_cut(table, tmp_path):
     assert second.scores == whole.scores != first.scores
 
 
+def test_copy_that_is_only_timed_leaves_nothing(table, tmp_path):
+    """Neither weights nor a state of it are written, though it is cut at an epoch as trials of Hyperband are."""
+    runner(table, tmp_path)(Job(trial(10**9, epochs=2), keep_under=float("-inf")))
+    assert [path.name for path in tmp_path.iterdir() if path.name in ("models", "states")] == []
+
+
 def test_continued_trial_whose_state_is_gone_begins_anew(table, tmp_path):
     """A lost state costs time, and no number changes."""
     one = runner(table, tmp_path)
