@@ -45,18 +45,9 @@ def search(
         verbose: 0 is silent, 1 says a line for each trial, 2 its values too.
         algorithm: "random", "grid", "bayesian" or "hyperband".
         max_trials: of the whole study; None where time or the space ends it.
-        max_minutes: of the whole study; no trial is begun after them.
-        objective: such as "val_accuracy" or "val_loss:min"; None for cross-entropy of classes, mean absolute error of
-            numbers.
         study: directory; None names it after data, model and algorithm, below `studies`.
-        workers: processes that run trials; 0 runs them in this one, "auto" finds out by the first what is faster. Of
-            a cluster, trials at a time.
-        cluster: address of a Ray cluster, or "local".
-        fresh_seeds: how often each of the best three is run again before the best is named.
-        ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where
-            they are expensive.
-        nested_folds: outer folds, in each of which a whole search of its own runs on the other folds and its best is
-            scored on this one: how good the search is at all, see `tuning.nested`. None for none.
+        max_minutes, objective, workers, cluster, fresh_seeds, ends_hopeless, nested_folds: how to search besides, see
+            `tuning.wishes.Wishes`.
         **settings: fields of `FinetuneConfig` that all trials share, such as model="mlp" or epochs=20; for a function
             arguments of `Model.fit`, such as validation_split=0.2, and `seed`. With tensorboard=True its tab HParams
             shows the trials.

@@ -17,7 +17,7 @@ from tuning import words
 from tuning.cli import cli
 from tuning.ensemble import make_ensemble
 from tuning.run_build import fingerprint
-from zoo.errors import ConfigError, RunStateError
+from zoo.errors import ConfigError, DataError, RunStateError
 
 pytestmark = pytest.mark.keras
 ROWS = np.random.default_rng(0).normal(size=(90, 3))
@@ -47,6 +47,17 @@ def test_best_model_of_a_frame(tmp_path):
     assert tuning.load_best(found, frame).count_params() > 0
     with pytest.raises(RunStateError, match="not the data of this study"):
         tuning.load_best(found, frame.iloc[:-1])
+
+
+def test_data_that_were_moved_are_named_by_their_new_path(tmp_path):
+    """A file that lies elsewhere now is found where it is said to be; without that its old place is named."""
+    rows = "".join(f"{a:.3f},{b:.3f},{label}\n" for (a, b, _), label in zip(ROWS, LABELS, strict=True))
+    (tmp_path / "old.csv").write_text("a,b,label\n" + rows)
+    found = tuning.search(tmp_path / "old.csv", study=tmp_path / "study", **(HOW | {"max_trials": 1}))
+    (tmp_path / "old.csv").rename(tmp_path / "new.csv")
+    assert tuning.load_best(found, tmp_path / "new.csv").count_params() > 0
+    with pytest.raises(DataError, match="old.csv"):
+        tuning.load_best(found)
 
 
 def test_ensemble_of_arrays_is_a_run(study):
