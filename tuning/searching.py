@@ -45,12 +45,16 @@ def search(
         verbose: 0 is silent, 1 says a line for each trial, 2 its values too.
         algorithm: "random", "grid", "bayesian" or "hyperband".
         max_trials: of the whole study; None where time or the space ends it.
+        max_minutes: of the whole study; no trial is begun after them.
+        objective: such as "val_accuracy" or "val_loss:min"; None goes by the task.
         study: directory; None names it after data, model and algorithm, below `studies`.
-        max_minutes, objective, workers, cluster, fresh_seeds, ends_hopeless, nested_folds: how to search besides, see
-            `tuning.wishes.Wishes`.
+        workers: processes that run trials; 0 for this one, "auto" for what the first trials show to be faster.
+        cluster: address of a Ray cluster, or "local".
+        fresh_seeds: how often each of the best three is run again before the best is named.
+        ends_hopeless: whether trials end that are worse than half of the others; None where they are expensive.
+        nested_folds: outer folds in which whole searches are made and judged, see `tuning.nested`; None for none.
         **settings: fields of `FinetuneConfig` that all trials share, such as model="mlp" or epochs=20; for a function
-            arguments of `Model.fit`, such as validation_split=0.2, and `seed`. With tensorboard=True its tab HParams
-            shows the trials.
+            `seed`, `tensorboard`, and arguments of `Model.fit`, such as validation_split=0.2.
 
     Returns:
         The study: its trials, and the best of them.
@@ -62,8 +66,6 @@ def search(
 
     Example:
         >>> study = search("data/wine.csv", target="class", model="mlp", max_trials=20)  # doctest: +SKIP
-        >>> candidates(study)[0].trial.proposal.values  # doctest: +SKIP
-        {'learning_rate': 0.004, 'optimizer': 'adam'}
     """
     wishes = Wishes(
         **{"algorithm": algorithm, "max_trials": max_trials, "max_minutes": max_minutes, "objective": objective},
