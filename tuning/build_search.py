@@ -55,7 +55,7 @@ def search_build(
         )
     fit = dict(fit)
     seed, tensorboard = int(fit.pop("seed", 0)), bool(fit.pop("tensorboard", False))
-    fit |= dict(zip(("x", "y"), arrays, strict=False))
+    fit |= _named(arrays, build, fit)
     fit.setdefault("verbose", 0)
     objective = _objective(wishes.objective, fit)
     hyperparameters = _hyperparameters(build, space)
@@ -78,6 +78,18 @@ def search_build(
         runner=lambda kept, states: BuildRunner(build, hyperparameters, fit, objective, kept),
     )
     return carry_out(plan, wishes, reporter)
+
+
+def _named(arrays: Sequence[object], build: object, fit: Mapping[str, object]) -> dict[str, object]:
+    """Return x and y by their names as `Model.fit` has them."""
+    if len(arrays) > 2:
+        raise ConfigError(
+            f"beside a function there are x and y; received {len(arrays)} objects. Give y as a list of them"
+        )
+    # the fit of a HyperModel may have data of its own
+    if not arrays and "x" not in fit and not isinstance(build, kt.HyperModel):
+        raise ConfigError("a function needs data to learn from: tuning.search(build_model, x, y, validation_split=0.2)")
+    return dict(zip(("x", "y"), arrays, strict=False))
 
 
 def _objective(text: str | None, fit: Mapping[str, object]) -> Objective:

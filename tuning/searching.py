@@ -63,9 +63,6 @@ def search(
         ConfigError: settings, space or objective are wrong.
         DataError: the data cannot be used.
         RunStateError: the study was begun with something else.
-
-    Example:
-        >>> study = search("data/wine.csv", target="class", model="mlp", max_trials=20)  # doctest: +SKIP
     """
     wishes = Wishes(
         **{"algorithm": algorithm, "max_trials": max_trials, "max_minutes": max_minutes, "objective": objective},
@@ -74,6 +71,8 @@ def search(
     )
     if is_build(data):
         return search_build(data, targets, wishes, space=space, fit=settings, reporter=Reporter(verbose))
+    if len(targets) > 1:
+        raise ConfigError(f"beside data there is one y at most; received {len(targets)} objects after the data")
     base, given = read_request(data, *(targets or (None,)), settings)
     return search_recipe(base, wishes, space=space, given=given, reporter=Reporter(verbose))
 

@@ -81,3 +81,17 @@ def test_nothing_to_score_on_is_refused(tmp_path):
     """A validation score needs a validation side."""
     with pytest.raises(ConfigError, match="give validation_data=.x, y. or validation_split"):
         tuning.search(build_model, X, Y, max_trials=1, study=tmp_path / "study")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ((build_model,), r"needs data to learn from: tuning.search\(build_model, x, y"),
+        ((build_model, X, Y, Y), "there are x and y; received 3 objects"),
+        ((X, Y, Y), "one y at most; received 2 objects"),
+    ],
+)
+def test_too_few_and_too_many_objects_are_refused(asked, message):
+    """Nothing that was given is passed over, and nothing is begun without data."""
+    with pytest.raises(ConfigError, match=message):
+        tuning.search(*asked, max_trials=1, validation_split=0.2)
