@@ -96,7 +96,7 @@ def _trained(
     study: Study, grounds: Grounds, members: int, reporter: Reporter
 ) -> tuple[Ground, np.ndarray, list[_Member]]:
     """Return the ground of the best trial, the examples that choose, and the best trials trained without them."""
-    ranked, library, ground, choosing = distinct(study.ranked())[:members], [], None, None
+    ranked, library, ground, choosing = distinct(study.ranked(), members), [], None, None
     for trial in ranked:
         asked = grounds.asked(settings_of(trial.proposal.values), seed=trial.seed)
         own = grounds.under(asked, reporter)

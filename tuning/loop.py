@@ -8,7 +8,7 @@ from typing import Protocol
 from tuning.algorithm import WAIT
 from tuning.job import Job
 from tuning.medians import median_curve
-from tuning.ranking import TOP, distinct
+from tuning.ranking import TOP, leaders
 from tuning.seeds import trial_seed
 from tuning.study import Study
 from tuning.trial import Proposal, Trial
@@ -100,7 +100,7 @@ class Loop:
 
     def repeat(self, count: int) -> None:
         """Run the best trials again, each with `count` fresh seeds."""
-        best = distinct(self.study.ranked())[:TOP]
+        best = leaders(self.study)
         waiting = [
             Trial(trial.number, _whole(trial.proposal), "running", repeat=again, seed=self._seed(trial, again))
             for again in range(1, count + 1)
@@ -148,8 +148,8 @@ class Loop:
 
     def _begin(self, trial: Trial) -> None:
         self.study.begin(trial)
-        ranked = self.study.ranked()
-        cost = self.study.objective.cost(ranked[TOP - 1].score) if len(ranked) >= TOP else float("inf")
+        best = leaders(self.study)
+        cost = self.study.objective.cost(best[-1].score) if len(best) >= TOP else float("inf")
         curve = median_curve(self.study.trials) if self.ends_hopeless and not trial.repeat else None
         keep_under = float("-inf") if trial.repeat else cost
         self.executor.submit(Job(trial, keep_under, curve[1] if curve else ()))

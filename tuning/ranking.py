@@ -44,12 +44,19 @@ def _seeds(count: int) -> str:
     return f" over {count} fresh seed{'s' if count > 1 else ''}" if count else ""
 
 
-def distinct(ranked: Sequence[Trial]) -> list[Trial]:
-    """Return ranked trials without those whose values a better one has."""
+def distinct(ranked: Sequence[Trial], most: int | None = None) -> list[Trial]:
+    """Return ranked trials without those whose values a better one has; at most the best `most` of them."""
     first: dict[tuple, Trial] = {}
     for trial in ranked:
+        if len(first) == most:
+            break
         first.setdefault(trial.proposal.key, trial)
     return list(first.values())
+
+
+def leaders(study: Study) -> list[Trial]:
+    """Return the best trials of different values: those that are run again, and whose weights are kept till then."""
+    return distinct(study.ranked(), TOP)
 
 
 def candidates(study: Study) -> list[Candidate]:
