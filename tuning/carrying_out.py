@@ -16,7 +16,7 @@ from tuning.loop import Budget, Executor, Loop
 from tuning.objective import Objective
 from tuning.oracles import make_algorithm
 from tuning.probing import Probing
-from tuning.ranking import leaders
+from tuning.ranking import worth_keeping
 from tuning.ray_cluster import RayCluster
 from tuning.report.page import write_report
 from tuning.space import Space
@@ -140,5 +140,5 @@ def _run(loop: Loop, fresh_seeds: int, reporter: Reporter) -> None:
 
 def _prune(study: Study, kept: Kept) -> None:
     """Remove weights of trials that are not among the best, and states that nothing goes on by."""
-    kept.keep_only({trial.number for trial in leaders(study)})
+    kept.keep_only(worth_keeping(study))
     states.keep_only(study.path / STATES, study.trials)

@@ -59,6 +59,15 @@ def leaders(study: Study) -> list[Trial]:
     return distinct(study.ranked(), TOP)
 
 
+def worth_keeping(study: Study) -> set[int]:
+    """Return the trials whose weights are kept: the leaders, and whoever is the best by fresh seeds until others are.
+
+    A search that goes further may find three that score better, and that fresh seeds then show to be no better.
+    """
+    numbers = {trial.number for trial in leaders(study)}
+    return numbers | {candidates(study)[0].trial.number} if study.has_repeats and numbers else numbers
+
+
 def candidates(study: Study) -> list[Candidate]:
     """Return the best trials, the winner first.
 

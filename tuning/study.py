@@ -2,7 +2,6 @@
 
 import bisect
 import datetime
-import fcntl
 import math
 import os
 import uuid
@@ -14,10 +13,10 @@ from pathlib import Path
 from tuning.journal import Journal, Record
 from tuning.objective import Objective, parse_objective
 from tuning.space import Space
+from tuning.study_directory import JOURNAL, locked, make_directory, require_empty
 from tuning.trial import Proposal, Trial
-from zoo.errors import LockedError, ResourceError, RunStateError
+from zoo.errors import RunStateError
 
-JOURNAL, _LOCK = "journal.log", "LOCK"
 # What else a study writes into its directory.
 MODELS, STATES = "models", "states"
 FORMAT = 1
@@ -71,10 +70,10 @@ class Study:
         study = cls.__new__(cls)
         study.path = Path(path).expanduser().absolute()
         study._journal = Journal(study.path / JOURNAL)
-        made = _made(study.path)
+        made = make_directory(study.path)
         folder = os.open(study.path, os.O_RDONLY)
         try:
-            with _locked(study.path, folder):
+            with locked(study.path, folder):
                 begun = study._begin(about)
                 try:
                     yield study
@@ -102,7 +101,7 @@ class Study:
                     f"another study with --study DIR"
                 )
         else:
-            _require_empty(self.path)
+            require_empty(self.path)
         self._load(self._journal.open())
         new = not self.about
         if new:
@@ -182,7 +181,15 @@ class Study:
 
     def repeats_of(self, number: int) -> tuple[Trial, ...]:
         """Return what became of a trial when it was run again with fresh seeds."""
-        return tuple(trial for (of, repeat), trial in self._found.items() if repeat and of == number)
+        found: list[Trial] = []
+        while again := self._found.get((number, len(found) + 1)):
+            found.append(again)
+        return tuple(found)
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether any trial was run again with fresh seeds."""
+        return len(self._found) > len(self.trials)
 
     @property
     def unfinished(self) -> tuple[Trial, ...]:
@@ -252,43 +259,3 @@ def _brief(value: object) -> str:
 
 def _slim(proposal: Proposal) -> dict[str, object]:
     return {name: value for name, value in asdict(proposal).items() if value is not None}
-
-
-def _made(path: Path) -> bool:
-    """Make a directory; return whether it was not there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir()
-        return True
-    except FileExistsError:
-        if path.is_dir():
-            return False
-        raise RunStateError(f"{path}: is a file; a study is a directory") from None
-    except OSError as error:
-        raise ResourceError(f"{path}: cannot be made ({error.strerror}); choose another --study") from error
-
-
-def _require_empty(path: Path) -> None:
-    found = sorted(entry.name for entry in path.iterdir() if entry.name != _LOCK)
-    if found and found != [JOURNAL]:
-        raise RunStateError(
-            f"{path}: not empty (has {', '.join(found[:3])}) and no study; choose another directory with --study DIR"
-        )
-
-
-@contextmanager
-def _locked(path: Path, folder: int) -> Iterator[None]:
-    # The lock belongs to the open folder, so the kernel frees it with the process, however that ends.
-    note = path / _LOCK
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        pid = note.read_text().strip() if note.is_file() else "(unknown)"
-        raise LockedError(f"{path}: process {pid} is searching here; wait for it to end") from error
-    try:
-        note.write_text(f"{os.getpid()}\n")
-        yield
-    except PermissionError as error:
-        raise ResourceError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        note.unlink(missing_ok=True)

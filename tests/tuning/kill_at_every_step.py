@@ -22,7 +22,7 @@ from tuning.algorithm import Setup
 from tuning.in_process import InProcess
 from tuning.kept import Kept, KeptWeights
 from tuning.loop import Budget, Loop
-from tuning.ranking import leaders
+from tuning.ranking import worth_keeping
 from tuning.space import Space
 from tuning.study import JOURNAL, Study
 
@@ -79,7 +79,7 @@ def search(path, algorithm, steps):
             return done
 
         def prune():
-            kept.keep_only({trial.number for trial in leaders(study)})
+            kept.keep_only(worth_keeping(study))
 
         with InProcess(run) as executor:
             loop = Loop(study, make(algorithm, space), executor, Budget(TRIALS), prune=prune)
@@ -127,7 +127,7 @@ def end_of(path):
     """Return what has to be equal: trials, and which weights are there."""
     study = Study(path)
     kept = Kept(study.path / "models", study.about["id"])
-    numbers = sorted(trial.number for trial in leaders(study))
+    numbers = sorted(worth_keeping(study))
     weights = {number: kept.read(number).arrays[0].tolist() for number in numbers}
     assert sorted(os.listdir(kept.folder)) == [kept.path(number).name for number in numbers], os.listdir(kept.folder)
     return toy.outcome(study), weights

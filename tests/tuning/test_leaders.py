@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from toy import search
 
 from finetune.progress import Reporter
 from tuning.carrying_out import Plan, carry_out
 from tuning.kept import Kept, KeptWeights
 from tuning.objective import Objective
-from tuning.ranking import TOP, candidates
+from tuning.ranking import TOP, candidates, worth_keeping
 from tuning.space import Space
 from tuning.study import MODELS
 from tuning.wishes import Wishes
@@ -47,3 +48,17 @@ def test_weights_of_every_candidate_are_kept(tmp_path):
     assert len(numbers) == TOP and numbers != [trial.number for trial in study.ranked()[:TOP]]
     assert [number for number in numbers if not kept.path(number).is_file()] == []
     assert len(list(kept.folder.iterdir())) == TOP
+
+
+def test_winner_that_others_overtake_in_the_search_keeps_its_weights(tmp_path):
+    """Whoever is best by fresh seeds stays so when a longer search finds better scores that do not last."""
+
+    def runner(job):
+        number, again = job.trial.number, job.trial.repeat
+        score = (0.1 if number == 2 else 5.0) if again else 1.0 / (number + 1)
+        return replace(job.trial, status="completed", score=score)
+
+    first, _ = search(tmp_path / "a", 3, runner=runner)
+    assert worth_keeping(first) == {0, 1, 2} and candidates(first)[0].trial.number == 2
+    further, _ = search(tmp_path / "a", 9, runner=runner)
+    assert candidates(further)[0].trial.number == 2 and worth_keeping(further) == {2, 6, 7, 8}
