@@ -33,6 +33,8 @@ class TrainingSettings(Settings):
         freeze: layers that never learn, by name or by patterns of whole names.
         bn: batch normalization in pretrained stages that learn: "frozen" keeps all of it, "statistics" lets the moving
             statistics follow, "train" lets the weights learn too.
+        head_epochs: most epochs of the head alone, before the other phases of two_phase and gradual: a head that has
+            learned few pictures by heart leaves nothing to learn for the stages below it.
         fine_tune_epochs: of each phase in which pretrained stages learn.
         fine_tune_factor: what the learning rate is multiplied by in those.
         weights: "imagenet", a full tag, or the path of a weights file.
@@ -91,6 +93,7 @@ class TrainingSettings(Settings):
     reinit: Annotated[int | None, Field(ge=1, le=100)] = None
     freeze: Names = ()
     bn: Literal["frozen", "statistics", "train"] = "frozen"
+    head_epochs: int = Field(5, ge=1, le=100_000)
     fine_tune_epochs: int = Field(15, ge=1, le=100_000)
     fine_tune_factor: float = Field(0.1, gt=0, le=1, allow_inf_nan=False)
     weights: str = "imagenet"

@@ -29,8 +29,8 @@ class Course:
         batch_size: rows a step.
         epochs: most epochs of this phase.
         patience: epochs without a lower validation loss before it ends.
-        to_the_end: whether the weights of the last epoch are kept unless they are clearly worse than those of the
-            epoch with the lowest validation loss. For schedules that end at 0.
+        to_the_end: whether the weights of the last epoch are kept, unless they are clearly worse than those that the
+            phase began with. For schedules that end at 0.
         seed: of the order of rows.
         phase: its name in the history.
         first_epoch: epochs that phases before it took; orders and the history count on from there.
@@ -146,13 +146,15 @@ def train_phase(
         with _averages(model):
             row = {"epoch": epoch + 1, "phase": course.phase, **_judge(model, judging, lessons, progress, course.unit)}
             row |= take_norms(model.optimizer)
-            _remember(model, progress, row, course, len(lessons.validation))
+            _remember(model, progress, row, course)
         if plateau:
             model.optimizer.scale_learning_rate(plateau.after_epoch(row["val_loss"]))
             progress.plateau = plateau.state()
         told.on_epoch_end(epoch, {name: value for name, value in row.items() if isinstance(value, float)})
         watch.on_epoch(row)
         watch.between(progress)
+    if course.to_the_end:
+        _keep_the_end(model, progress, course, len(lessons.validation))
     if progress.best_weights is not None:
         model.set_weights(progress.best_weights)
     told.on_train_end()
@@ -226,24 +228,36 @@ def _averages(model: keras.Model) -> Iterator[None]:
     swap()
 
 
-def _remember(model: keras.Model, progress: Progress, row: Row, course: Course, num_validation: int) -> None:
+def _remember(model: keras.Model, progress: Progress, row: Row, course: Course) -> None:
     """Count an epoch as done, and keep its weights where it is the best."""
     _check(row["val_loss"], row["epoch"], model, progress)
     progress.rows.append(row)
     progress.epoch, progress.step, progress.seconds = progress.epoch + 1, 0, 0.0
     progress.waited += 1
-    at_the_end = course.to_the_end and progress.epoch == course.epochs
-    if row["val_loss"] < progress.best_loss or at_the_end and _stands(row, progress.best, num_validation):
+    if row["val_loss"] < progress.best_loss and not (course.to_the_end and _is_earlier(progress.best, course)):
         progress.best, progress.best_weights, progress.waited = row, model.get_weights(), 0
 
 
-def _stands(row: Row, best: Row | None, num_validation: int) -> bool:
+def _is_earlier(row: Row | None, course: Course) -> bool:
+    """Whether an epoch is of a phase before this one."""
+    return row is not None and row["epoch"] <= course.first_epoch
+
+
+def _keep_the_end(model: keras.Model, progress: Progress, course: Course, num_validation: int) -> None:
+    """Make the last epoch the best one, unless the phase began with clearly better weights."""
+    last, best = progress.rows[-1], progress.best
+    if not _is_earlier(best, course) or last["val_loss"] < best["val_loss"] or _stands(last, best, num_validation):
+        with _averages(model):
+            progress.best, progress.best_weights = last, model.get_weights()
+
+
+def _stands(row: Row, best: Row, num_validation: int) -> bool:
     """Whether an epoch is as often right on the validation side as the best one, up to one standard error.
 
     The rule of one standard error: Breiman et al., Classification and Regression Trees, 1984, section 3.4.3. The loss
     of a few dozen examples tells how sure a network is rather than how often it is right.
     """
-    if best is None or "val_accuracy" not in row:
+    if "val_accuracy" not in row:
         return False
     right = (row["val_accuracy"] + best["val_accuracy"]) / 2
     return best["val_accuracy"] - row["val_accuracy"] <= math.sqrt(right * (1 - right) / num_validation)

@@ -20,12 +20,14 @@ class Step:
     Attributes:
         name: in the history.
         stages: how many of the last stages learn beside the head; None for as many as the setting `unfreeze` says.
+        brief: whether it makes ready for later phases, in few epochs.
         fine: whether trained weights are moved a little: at a lower rate, and for fewer epochs.
         each: whether one stage more learns in a phase of its own, until `stages` are reached.
     """
 
     name: str
     stages: int | None
+    brief: bool = False
     fine: bool = False
     each: bool = False
 
@@ -33,8 +35,8 @@ class Step:
 METHODS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
     {
         "head": (Step("head", 0),),
-        "two_phase": (Step("head", 0), Step("upper", None, fine=True)),
-        "gradual": (Step("head", 0), Step("upper", None, fine=True, each=True)),
+        "two_phase": (Step("head", 0, brief=True), Step("upper", None, fine=True)),
+        "gradual": (Step("head", 0, brief=True), Step("upper", None, fine=True, each=True)),
         "full": (Step("all", ALL, fine=True),),
         "reinit": (Step("upper", None),),
         "scratch": (Step("all", ALL),),
@@ -75,7 +77,7 @@ def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...
     """Return the phases of a resolved config's method.
 
     Args:
-        config: method or phases, unfreeze, reinit, epochs, fine_tune_epochs, fine_tune_factor, patience, learning_rate.
+        config: method or phases, unfreeze, reinit, epochs, head_epochs, fine_tune_epochs, fine_tune_factor, patience, learning_rate.
         stages: of the network from the inputs on; the last is the head.
 
     Raises:
@@ -114,13 +116,19 @@ def _phase(config: FinetuneConfig, step: Step, below: Sequence[str], number: int
     return Phase(
         name=f"{step.name} {number}" if step.each else step.name,
         stages=(*upper, HEAD),
-        epochs=config.fine_tune_epochs if step.fine else config.epochs,
+        epochs=_epochs(config, step),
         patience=config.fine_tune_epochs if cycle else config.patience,
         learning_rate=config.learning_rate * (config.fine_tune_factor if step.fine else 1),
         reinit=tuple(below[len(below) - again :]) if again else (),
         schedule="one_cycle" if cycle else None,
         to_the_end=cycle,
     )
+
+
+def _epochs(config: FinetuneConfig, step: Step) -> int:
+    if step.fine:
+        return config.fine_tune_epochs
+    return min(config.head_epochs, config.epochs) if step.brief else config.epochs
 
 
 def _custom(config: FinetuneConfig, settings: PhaseSettings, below: Sequence[str], number: int) -> Phase:
