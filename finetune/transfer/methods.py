@@ -77,7 +77,8 @@ def phases_of(config: FinetuneConfig, stages: Sequence[str]) -> tuple[Phase, ...
     """Return the phases of a resolved config's method.
 
     Args:
-        config: method or phases, unfreeze, reinit, epochs, head_epochs, fine_tune_epochs, fine_tune_factor, patience, learning_rate.
+        config: method or phases, unfreeze, reinit, epochs, head_epochs, fine_tune_epochs, fine_tune_factor, patience,
+            learning_rate.
         stages: of the network from the inputs on; the last is the head.
 
     Raises:
