@@ -59,8 +59,8 @@ class TrainingSettings(Settings):
             Without it adamw is adam.
         schedule: how the learning rate goes over a phase; "auto" is one_cycle for pictures from random weights and
             where pretrained stages learn (that goes to its end, and its last epoch is kept unless its validation
-            accuracy is worse by more than one standard error), else constant; plateau lowers it when the validation
-            loss stands still.
+            accuracy is worse than what the phase began with by more than one standard error), else constant; plateau
+            lowers it when the validation loss stands still.
         warmup_epochs: over which the learning rate grows from 0, before any schedule.
         decay_factor: of schedules step, exponential and plateau: what the rate is multiplied by; of inverse_time: what
             is added to its divisor, which is 1 at first.
@@ -95,7 +95,7 @@ class TrainingSettings(Settings):
     bn: Literal["frozen", "statistics", "train"] = "frozen"
     head_epochs: int = Field(5, ge=1, le=100_000)
     fine_tune_epochs: int = Field(15, ge=1, le=100_000)
-    fine_tune_factor: float = Field(0.1, gt=0, le=1, allow_inf_nan=False)
+    fine_tune_factor: float = Field(0.3, gt=0, le=1, allow_inf_nan=False)
     weights: str = "imagenet"
     runtime: Literal["auto", "keras", "openvino", "openvino_bf16"] = "auto"
     augmentation: Literal["none", "light", "medium", "strong"] = "none"

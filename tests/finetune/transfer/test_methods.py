@@ -57,10 +57,11 @@ def test_phases_and_a_method_are_too_much():
 
 
 def test_second_phase_is_finer():
-    """Two phases: the head, then two thirds of the stages too, at a tenth of the rate."""
+    """Two phases: the head, then two thirds of the stages too, at three tenths of the rate."""
     first, second = phases("two_phase")
     assert first.stages == ("head",) and second.stages == ("stage1", "stage2", "stage3", "head")
-    assert second.learning_rate == pytest.approx(0.001) and second.epochs == 15
+    assert second.learning_rate == pytest.approx(0.003)
+    assert (first.epochs, second.epochs) == (5, 15) and phases("two_phase", epochs=2)[0].epochs == 2
 
 
 @pytest.mark.parametrize("method", ["two_phase", "gradual", "full"])
