@@ -42,7 +42,10 @@ METHODS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
         "scratch": (Step("all", ALL),),
     }
 )
-# Stages that learn beside the head where the setting is left open.
+# Stages that learn beside the head where the setting is left open. After five epochs of the head and at three tenths of
+# its rate, two thirds of EfficientNet-Lite0's stages learned 0.9 points more than the head alone from 20 pictures a
+# class of Fashion-MNIST (five draws, -0.8 to 2.8), and at 96 px 5.5 more (three draws). After a head that had learned
+# all it could they learned nothing more.
 _USUAL_UNFREEZE: Mapping[str, Callable[[int], int]] = MappingProxyType(
     {"two_phase": lambda stages: round(2 * stages / 3), "gradual": lambda stages: 3, "reinit": lambda stages: 1}
 )
