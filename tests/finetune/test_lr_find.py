@@ -121,7 +121,7 @@ def test_arrays_are_taken_as_by_fit(quick):
 
 def test_setting_gives_the_phase_the_suggested_rate(data, quick, tmp_path):
     """Where the phase learns at a tenth of the setting, the setting is ten times what is suggested."""
-    options = SETTINGS | {"method": "full", "cache_dir": tmp_path / "cache", "verbose": 0}
+    options = SETTINGS | {"method": "full", "fine_tune_factor": 0.1, "cache_dir": tmp_path / "cache", "verbose": 0}
     test = find_learning_rate(data("pictures"), **options)
     assert test.phase == "all" and test.now == pytest.approx(SETTINGS["learning_rate"] / 10)
     assert test.settings == {"learning_rate": pytest.approx(10 * test.rate)}
