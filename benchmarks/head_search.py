@@ -81,7 +81,7 @@ def plain(folder: Path, trials: int, epochs: int) -> float:
         for layer in model.layers[:-2]:
             layer.trainable = False
         rate = hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
-        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 
     tuner = kt.RandomSearch(build, "val_accuracy", max_trials=trials, seed=1, directory=folder, project_name="plain")
