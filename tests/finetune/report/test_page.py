@@ -197,6 +197,13 @@ def test_best_epoch_is_told_below_the_curves():
     assert "Validation loss was lowest in epoch 15." in rendered().text("figcaption")
 
 
+def test_kept_epoch_that_is_not_the_lowest_is_explained():
+    """Where the end of a schedule is kept, or what came before it, the page says which epoch, and why."""
+    text = rendered(metrics=sample_run.metrics() | {"best_epoch": 20}).text("figcaption")
+    assert "lowest in epoch 15. The weights of epoch 20 are kept: where pretrained stages learn" in text
+    assert "are kept" not in rendered(metrics=sample_run.metrics() | {"best_epoch": 15}).text("figcaption")
+
+
 def test_every_epoch_can_be_read_in_numbers():
     """The folded table has a row per epoch, and a dash where a value is absent."""
     rows = [
