@@ -14,6 +14,7 @@ from finetune.training.lessons import Lessons
 from finetune.training.loop import NOBODY, Course, Progress, Watch, train_phase
 from finetune.training.losses import make_loss
 from finetune.training.mixing import Mixing
+from finetune.training.moving_statistics import following_within
 from finetune.training.optimizers import make_optimizer
 from finetune.training.precision import computing_in, scaled_for
 from finetune.training.schedules import Plateau, learning_rate_schedule
@@ -101,7 +102,8 @@ def fit_phase(
         unit=float(material.scale.std.mean()) if material.scale else 1.0,
     )
     plateau = Plateau.of(config) if config.schedule == "plateau" else None
-    with computing_in(model, config.precision):
+    steps = math.ceil(len(material.sides["train"]) / config.batch_size)
+    with computing_in(model, config.precision), following_within(model, steps):
         return train_phase(model, lessons, course, begin=begin, plateau=plateau, watch=watch)
 
 

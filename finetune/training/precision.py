@@ -52,19 +52,20 @@ def halved_layers(model: keras.Model) -> list[keras.Layer]:
     """Return the layers that half precision changes; none where only a linear head learns."""
     return [
         layer
-        for layer in _layers(model)
+        for layer in layers_within(model)
         if not isinstance(layer, (*_EXACT, keras.Model))
         and layer.name != LOGITS_LAYER
         and layer.dtype_policy.name == FLOAT32
     ]
 
 
-def _layers(layer: keras.Layer) -> Iterator[keras.Layer]:
+def layers_within(layer: keras.Layer) -> Iterator[keras.Layer]:
+    """Yield a layer, and all that it is made of."""
     inner = layer.layers if isinstance(layer, keras.Model) else (getattr(layer, name, None) for name in _INNER)
     yield layer
     for one in inner:
         if isinstance(one, keras.Layer):
-            yield from _layers(one)
+            yield from layers_within(one)
 
 
 class ScaledOptimizer(keras.optimizers.LossScaleOptimizer):
