@@ -34,8 +34,9 @@ from finetune.transfer.trunk_features import trunk_features
 NOUN = "pictures"
 # Pictures that the report shows as training saw them.
 _SHOWN = 8
-# Pictures by which the finished model is held against the cached path: enough to notice rows of others.
-_COMPARED = 8
+# Pictures by which the finished model is held against the cached path. Rows of other pictures, or weights of another
+# network, show in the first one; each costs what all layers take for it without a trace.
+_COMPARED = 2
 # Whether what comes before the network is fitted on training examples, so that each fold needs its own.
 TRUNK_IS_FITTED = False
 # Whether the network has stages of which a method lets some learn.

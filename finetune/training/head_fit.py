@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 Arrays = tuple[np.ndarray, ...]
+Metrics = Mapping[str, float]
 
 
 class CompiledSteps:
@@ -21,32 +22,41 @@ class CompiledSteps:
         self._model, self._batch_size = model, batch_size
         self._compiled: dict[str, Callable] = {}
 
-    def train(self, arrays: Arrays) -> None:
-        """Take one step for each batch of rows in (x, y) or (x, y, weights); the last batch may be smaller."""
-        self._run("train_step", arrays)
+    def train(self, arrays: Arrays) -> Metrics:
+        """Take one step for each batch of rows in (x, y) or (x, y, weights); the last batch may be smaller.
 
-    def test(self, arrays: Arrays) -> None:
-        """Add batches of rows to the model's metrics."""
-        self._run("test_step", arrays)
+        Returns:
+            The model's metrics as they stand then.
+        """
+        return self._run("train_step", arrays)
 
-    def _run(self, name: str, arrays: Arrays) -> None:
+    def test(self, arrays: Arrays) -> Metrics:
+        """Add batches of rows to the model's metrics, and return those."""
+        return self._run("test_step", arrays)
+
+    def _run(self, name: str, arrays: Arrays) -> Metrics:
         tensors = tuple(map(tf.convert_to_tensor, arrays))
         if name not in self._compiled:
             # any number of rows, so that one trace serves all calls: tracing takes as long as many epochs of a head
             signature = tuple(tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in tensors)
             loop = self._loop(getattr(self._model, name))
             # called as it was traced: TensorFlow would warn of retracing after a few models of one process
-            self._compiled[name] = tf.function(loop, jit_compile=False).get_concrete_function(signature)
-        self._compiled[name](tensors)
+            compiled = tf.function(loop, jit_compile=False, autograph=False)
+            self._compiled[name] = compiled.get_concrete_function(signature)
+        return {name: float(value) for name, value in self._compiled[name](tensors).items()}
 
     def _loop(self, step: Callable) -> Callable:
         batch_size = self._batch_size
-        # Keras' own code needs no translation into graph control flow, and is traced faster without
-        step = tf.autograph.experimental.do_not_convert(step)
 
-        def steps(arrays: tuple[tf.Tensor, ...]) -> None:
-            for first in tf.range(0, tf.shape(arrays[0])[0], batch_size):
+        def steps(arrays: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+            def take(first: tf.Tensor) -> tuple[tf.Tensor]:
                 step(tuple(array[first : first + batch_size] for array in arrays))
+                return (first + batch_size,)
+
+            count = tf.shape(arrays[0])[0]
+            tf.while_loop(lambda first: first < count, take, (tf.constant(0),))
+            # read in the graph: from Python each of them takes as long as some steps of a head
+            return self._model.get_metrics_result()
 
         return steps
 
@@ -57,15 +67,17 @@ class SingleSteps:
     def __init__(self, model: keras.Model, *, batch_size: int):
         self._model, self._batch_size = model, batch_size
 
-    def train(self, arrays: Arrays) -> None:
-        """Take one step for each batch of rows in (x, y) or (x, y, weights)."""
+    def train(self, arrays: Arrays) -> Metrics:
+        """Take one step for each batch of rows in (x, y) or (x, y, weights); return the model's metrics then."""
         for batch in self._batches(arrays):
             self._model.train_on_batch(*batch)
+        return measured(self._model)
 
-    def test(self, arrays: Arrays) -> None:
-        """Add batches of rows to the model's metrics."""
+    def test(self, arrays: Arrays) -> Metrics:
+        """Add batches of rows to the model's metrics, and return those."""
         for batch in self._batches(arrays):
             self._model.test_on_batch(*batch)
+        return measured(self._model)
 
     def _batches(self, arrays: Arrays) -> list[Arrays]:
         starts = range(0, len(arrays[0]), self._batch_size)
@@ -78,6 +90,6 @@ def steps_for(model: keras.Model, *, batch_size: int) -> "CompiledSteps | Single
     return kind(model, batch_size=batch_size)
 
 
-def measured(model: keras.Model) -> Mapping[str, float]:
+def measured(model: keras.Model) -> Metrics:
     """Return the model's metrics as they stand."""
     return {name: float(value) for name, value in model.get_metrics_result().items()}

@@ -182,8 +182,7 @@ def _learn(
         started = time.perf_counter()
         if one_by_one:
             told.on_train_batch_begin(first)
-        steps.train(arrays)
-        found = measured(model)
+        found = steps.train(arrays)
         if one_by_one:
             told.on_train_batch_end(first, found)
         _check(found["loss"], epoch + 1, model, progress)
@@ -207,13 +206,13 @@ def build_variables(model: keras.Model, lessons: Lessons) -> None:
 def _judge(model: keras.Model, steps: object, lessons: Lessons, progress: Progress, unit: float) -> Row:
     """Return the row of an epoch whose steps are done: its training metrics, and those of the validation side."""
     started = time.perf_counter()
-    found = measured(model)
+    found = {**measured(model)}
     rate = float(model.optimizer.learning_rate)
     model.reset_metrics()
     for first in range(0, len(lessons.validation), VALIDATION_BATCH):
         chosen = lessons.validation[first : first + VALIDATION_BATCH]
-        steps.test((lessons.x[chosen], lessons.y[chosen]))
-    found |= {f"val_{name}": value for name, value in measured(model).items()}
+        judged = steps.test((lessons.x[chosen], lessons.y[chosen]))
+    found |= {f"val_{name}": value for name, value in judged.items()}
     found = {name: value * (unit if name.endswith("mae") else 1) for name, value in found.items()}
     seconds = progress.seconds + time.perf_counter() - started
     return {**found, "learning_rate": rate, "seconds": round(seconds, 4)}

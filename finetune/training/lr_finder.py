@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from finetune.training.head_fit import measured, steps_for
+from finetune.training.head_fit import steps_for
 from finetune.training.lessons import Lessons, calls, order_of
 from finetune.training.loop import Course, Progress, build_variables
 from finetune.training.state import restore, snapshot
@@ -119,8 +119,8 @@ def _update(model: keras.Model, steps: object, batches: Iterator[tuple[np.ndarra
     model.optimizer.learning_rate = rate
     model.reset_metrics()
     for arrays in batches:
-        steps.train(arrays)
-    return measured(model)["loss"]
+        found = steps.train(arrays)
+    return found["loss"]
 
 
 def _require_beginning(rates: list[float], loss: float) -> None:

@@ -68,9 +68,9 @@ def tried(monkeypatch):
         class Steps:
             def train(self, arrays):
                 seen.append(arrays[0])
+                return {"loss": next(coming)}
 
         monkeypatch.setattr(lr_finder, "steps_for", lambda model, batch_size: Steps())
-        monkeypatch.setattr(lr_finder, "measured", lambda model: {"loss": next(coming)})
         return range_test(network(), data or lessons(), COURSE, **settings), seen
 
     return run
@@ -127,7 +127,7 @@ def test_rates_grow_by_a_factor():
 def test_examples_come_in_the_order_of_training(accumulation_steps, tried):
     """Batches are those of the epochs that follow, however often the examples have to be repeated."""
     data = lessons()
-    curve, seen = tried([1.0] * 100, data, accumulation_steps=accumulation_steps)
+    curve, seen = tried([1.0] * 100 * accumulation_steps, data, accumulation_steps=accumulation_steps)
     assert len(curve.rates) == 100 and len(seen) == accumulation_steps * 100
     orders = [data.train[order_of(40, seed=3, epoch=epoch)] for epoch in range(2, 2 + len(seen))]
     batches = [order[start : start + 16] for order in orders for start in (0, 16, 32)]
