@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from finetune.config import make_config
 from finetune.data import load
 from finetune.data.folder import scan_folder
 from finetune.transfer import openvino_runner
+from finetune.transfer.frozen_graph import FrozenGraph
 from finetune.transfer.openvino_runner import OpenVinoRunner
 from finetune.transfer.trunk import build_trunk, forward
 
@@ -60,14 +62,16 @@ def torch_run() -> Run | None:
 
 def runs(model) -> dict[str, Run]:
     """Return all runtimes that are here, Keras as it was used before first."""
+    graph = FrozenGraph(model)
     found: dict[str, Run | None] = {
         "Keras predict_on_batch": lambda batches: forward(model, batches, batch_size=BATCH),
         "TensorFlow function": tensorflow_run(model),
+        "ours without OpenVINO": partial(graph.run, batch_size=BATCH),
     }
     if openvino_runner.is_installed():
-        found["OpenVINO float32"] = OpenVinoRunner(model)
+        found["OpenVINO float32"] = OpenVinoRunner(graph)
         if openvino_runner.has_bfloat16():
-            found["OpenVINO bfloat16"] = OpenVinoRunner(model, precision="bfloat16")
+            found["OpenVINO bfloat16"] = OpenVinoRunner(graph, precision="bfloat16")
     found["torch bfloat16 channels-last"] = torch_run()
     return {name: run for name, run in found.items() if run}
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from finetune.transfer.trunk import as_inputs
+from finetune.transfer.frozen_graph import FrozenGraph
 
 PACKAGE = "openvino"
 _TELEMETRY = "openvino_telemetry"
@@ -37,11 +36,11 @@ class OpenVinoRunner:
     streams it divides the cores; twice as many pictures are in flight, so that it computes while pictures are decoded.
     """
 
-    def __init__(self, model: keras.Model, *, precision: str = "float32"):
-        """Convert and compile `model`.
+    def __init__(self, graph: FrozenGraph, *, precision: str = "float32"):
+        """Convert and compile a network.
 
         Args:
-            model: pictures (batch, height, width, channels) in [0, 255] to one tensor.
+            graph: of the network.
             precision: "float32", or "bfloat16" where `has_bfloat16`.
 
         Raises:
@@ -51,9 +50,11 @@ class OpenVinoRunner:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "network.pb"
-                file.write_bytes(_constant_graph(model))
+                file.write_bytes(graph.as_bytes())
                 core = _library().Core()
-                self._compiled = core.compile_model(_of_bytes(core.read_model(file)), "CPU", options)
+                network = core.read_model(file)
+                network.reshape([1, *graph.picture_shape])
+                self._compiled = core.compile_model(_of_bytes(network), "CPU", options)
         except _NOT_CONVERTED as error:
             raise NotConverted(" ".join(str(error).split())[-200:]) from error
 
@@ -129,21 +130,6 @@ def _library() -> ModuleType:
             if hidden:
                 sys.modules[_TELEMETRY] = hidden
     return sys.modules[PACKAGE]
-
-
-def _constant_graph(model: keras.Model) -> bytes:
-    """Return a network for a picture as a TensorFlow graph without variables; `Model.export` takes 4 times as long."""
-    values = [[np.asarray(v) for v in vs] for vs in (model.trainable_variables, model.non_trainable_variables)]
-
-    def run(pictures: tf.Tensor) -> tf.Tensor:
-        constants = [[tf.constant(value) for value in side] for side in values]
-        # inside a scope, layers may be called as they like; at the root no name may begin with an underscore
-        with tf.name_scope("network"):
-            outputs, _ = model.stateless_call(*constants, as_inputs(model, pictures), training=False)
-        return outputs
-
-    signature = tf.TensorSpec((1, *model.input_shape[1:]), "float32")
-    return tf.function(run, autograph=False).get_concrete_function(signature).graph.as_graph_def().SerializeToString()
 
 
 def _of_bytes(model: object) -> object:

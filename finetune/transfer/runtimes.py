@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -17,16 +17,15 @@ from finetune.environment import cpu_name
 from finetune.transfer import openvino_runner
 from finetune.transfer.agreement import BFLOAT16_COSINE, FLOAT32_COSINE, agreement, is_equal, probe_scores
 from finetune.transfer.features import features_key
+from finetune.transfer.frozen_graph import FrozenGraph
 from finetune.transfer.openvino_runner import NotConverted, OpenVinoRunner
-from finetune.transfer.trunk import as_inputs, forward
+from finetune.transfer.trunk import forward
 from zoo.atomic import write_atomic
 
 AUTO, KERAS, OPENVINO, BFLOAT16 = "auto", "keras", "openvino", "openvino_bf16"
 # Those that auto chooses from. bfloat16 changes the features by some percent, so it is never taken unasked.
 FLOAT32 = (OPENVINO, KERAS)
 NAMES = {KERAS: "Keras", OPENVINO: "OpenVINO", BFLOAT16: "OpenVINO in bfloat16"}
-# Pictures that Keras computes at a time without a trace: memory for more is dear to get, and is got for every layer.
-_UNTRACED = 8
 # Converting, tracing and timing take as long as Keras takes for a dozen batches; less is not worth a choice.
 WORTH_TIMING = 16
 _TIMED = 2
@@ -57,10 +56,16 @@ class Work:
         """Return at most `count` indices, evenly over all pictures."""
         return np.unique(np.linspace(0, self.count - 1, min(count, self.count)).astype(int)).tolist()
 
-    def by_keras(self, batch: np.ndarray) -> np.ndarray:
-        """Return what Keras gives for a batch, without a trace."""
-        parts = (batch[first : first + _UNTRACED] for first in range(0, len(batch), _UNTRACED))
-        return np.concatenate([np.asarray(self.model(as_inputs(self.model, one), training=False)) for one in parts])
+    @cached_property
+    def graph(self) -> FrozenGraph:
+        """The network with its weights in it, which is traced once for all who take it."""
+        return FrozenGraph(self.model)
+
+    def by_keras(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield what Keras gives for batches."""
+        if keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu"):
+            return self.graph.run(batches, batch_size=self.batch_size)
+        return forward(self.model, batches, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Choice:
 def identity(runtime: str) -> list[str]:
     """Return what of a runtime decides the numbers, for the name of a cache entry."""
     if runtime == KERAS:
-        return [keras.backend.backend(), keras.version(), "float32"]
+        return [keras.backend.backend(), "one graph", keras.version(), "float32"]
     return ["openvino", openvino_runner.version(), _precision(runtime), "picture by picture", keras.version()]
 
 
@@ -117,9 +122,8 @@ def choose(work: Work, wanted: str, memory: Path, warn: Callable[[str], None]) -
         memory: where the choice of "auto" is kept.
         warn: told where something that was asked for by name cannot be had.
     """
-    run_keras = partial(forward, work.model, batch_size=work.batch_size)
     if wanted == AUTO:
-        return _fastest(work, memory, run_keras)
+        return _fastest(work, memory)
     reasons = []
     for runtime in (BFLOAT16, OPENVINO)[wanted != BFLOAT16 :] if wanted != KERAS else ():
         run, words = _checked(work, runtime)
@@ -127,31 +131,30 @@ def choose(work: Work, wanted: str, memory: Path, warn: Callable[[str], None]) -
             return Choice(runtime, "; ".join([*reasons, words])), run
         reasons.append(f"not {NAMES[runtime]}: {words}")
         warn(f"runtime={wanted}: {reasons[-1]}")
-    return Choice(KERAS, "; ".join(reasons) or "as asked"), run_keras
+    return Choice(KERAS, "; ".join(reasons) or "as asked"), work.by_keras
 
 
-def _fastest(work: Work, memory: Path, run_keras: Run) -> tuple[Choice, Run]:
+def _fastest(work: Work, memory: Path) -> tuple[Choice, Run]:
     """Return the runtime of "auto": as timed before, or timed now where that is worth its time."""
     if keras.distribution.list_devices("gpu"):
-        return Choice(KERAS, "a GPU is there"), run_keras
+        return Choice(KERAS, "a GPU is there"), work.by_keras
     reason, known = hindrance(OPENVINO), _remembered(memory)
     if not reason and not known and work.count < WORTH_TIMING * work.batch_size:
         reason = f"{work.count:,} pictures are too few to be worth timing others"
     if reason or (known and known.runtime == KERAS):
-        return known if known and not reason else Choice(KERAS, reason), run_keras
-    # what has to be traced to be timed may as well answer
-    run, words = _checked(work, OPENVINO, None if known else run_keras)
+        return known if known and not reason else Choice(KERAS, reason), work.by_keras
+    run, words = _checked(work, OPENVINO)
     if not run:
-        return Choice(KERAS, f"not OpenVINO: {words}"), run_keras
+        return Choice(KERAS, f"not OpenVINO: {words}"), work.by_keras
     if known:
         return Choice(OPENVINO, f"{known.why}; {words}", known.rates), run
-    choice = _timed(work, {OPENVINO: run, KERAS: run_keras})
+    choice = _timed(work, {OPENVINO: run, KERAS: work.by_keras})
     # a cache that cannot be written is reported when the features are
     with suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(memory, json.dumps(asdict(choice)))
     if choice.runtime == KERAS:
-        return choice, run_keras
+        return choice, work.by_keras
     return Choice(OPENVINO, f"{choice.why}; {words}", choice.rates), run
 
 
@@ -171,23 +174,20 @@ def _timed(work: Work, runs: Mapping[str, Run]) -> Choice:
     return Choice(best, f"pictures a second in a trial on this machine: {shown}", rates)
 
 
-def _checked(work: Work, runtime: str, run_keras: Run | None = None) -> tuple[Run | None, str]:
-    """Return a runtime that gives what Keras gives, and by how much; or None and why not.
-
-    Keras answers by `run_keras`, or without a trace.
-    """
+def _checked(work: Work, runtime: str) -> tuple[Run | None, str]:
+    """Return a runtime that gives what Keras gives, and by how much; or None and why not."""
     reason = hindrance(runtime)
     if reason:
         return None, reason
     try:
-        run = OpenVinoRunner(work.model, precision=_precision(runtime))
+        run = OpenVinoRunner(work.graph, precision=_precision(runtime))
     except NotConverted as error:
         return None, f"it cannot run this network ({error})"
     exact = runtime != BFLOAT16
     indices = range(min(work.batch_size, work.count)) if exact else work.sample(_PROBED)
     batches = list(work.pictures(indices))
     found = np.concatenate(list(run(batches)))
-    expected = np.concatenate(list(run_keras(batches) if run_keras else map(work.by_keras, batches)))
+    expected = np.concatenate(list(work.by_keras(batches)))
     cosine, needed = agreement(found, expected, each=exact), FLOAT32_COSINE if exact else BFLOAT16_COSINE
     words = f"cosine to Keras' features {_digits(cosine)} on {len(found)} pictures"
     if not cosine >= needed:

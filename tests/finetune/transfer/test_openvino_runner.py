@@ -12,6 +12,7 @@ from keras import layers
 from finetune.config import make_config
 from finetune.transfer import openvino_runner
 from finetune.transfer import trunk as trunks
+from finetune.transfer.frozen_graph import FrozenGraph
 from finetune.transfer.network import make_network
 from finetune.transfer.openvino_runner import NotConverted, OpenVinoRunner
 
@@ -37,7 +38,7 @@ def pictures():
 @pytest.fixture(scope="module")
 def exact(network):
     """The network up to its features."""
-    return OpenVinoRunner(network.below("features"))
+    return OpenVinoRunner(FrozenGraph(network.below("features")))
 
 
 def answers(runner, pictures):
@@ -50,7 +51,7 @@ def test_every_cut_gives_what_keras_gives(network, pictures, cut):
     """Maps in the middle of the network agree in five digits, the short last batch included."""
     below = network.below(cut)
     expected = np.asarray(below(trunks.as_inputs(below, pictures)))
-    found = answers(OpenVinoRunner(below), pictures)
+    found = answers(OpenVinoRunner(FrozenGraph(below)), pictures)
     assert found.shape == expected.shape and found.dtype == "float32"
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
@@ -71,7 +72,7 @@ def test_bfloat16_is_near_but_not_the_same(network, pictures, exact):
     """Half the digits give features that differ by some percent, and no more."""
     if not openvino_runner.has_bfloat16():
         pytest.skip("this CPU does not compute in bfloat16")
-    rounded = OpenVinoRunner(network.below("features"), precision="bfloat16")
+    rounded = OpenVinoRunner(FrozenGraph(network.below("features")), precision="bfloat16")
     expected = answers(exact, pictures)
     difference = np.linalg.norm(answers(rounded, pictures) - expected) / np.linalg.norm(expected)
     assert 1e-4 < difference < 0.3
@@ -92,7 +93,7 @@ def test_layers_may_be_called_with_an_underscore():
     inputs = keras.Input((8, 8, 3))
     outputs = layers.GlobalAveragePooling2D(name="_pool")(layers.Conv2D(4, 3, name="_conv")(inputs))
     model, pictures = keras.Model(inputs, outputs), np.full((2, 8, 8, 3), 7, "uint8")
-    np.testing.assert_allclose(answers(OpenVinoRunner(model), pictures), model(pictures), rtol=1e-5)
+    np.testing.assert_allclose(answers(OpenVinoRunner(FrozenGraph(model)), pictures), model(pictures), rtol=1e-5)
 
 
 def test_network_that_cannot_be_converted_says_why():
@@ -106,4 +107,4 @@ def test_network_that_cannot_be_converted_says_why():
     inputs = keras.Input((8, 8, 8))
     model = keras.Model(inputs, layers.Flatten()(Eigenvalues()(inputs)))
     with pytest.raises(NotConverted, match="."):
-        OpenVinoRunner(model)
+        OpenVinoRunner(FrozenGraph(model))

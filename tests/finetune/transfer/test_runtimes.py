@@ -12,7 +12,6 @@ from keras import layers
 from finetune.transfer import runtimes
 from finetune.transfer.openvino_runner import NotConverted
 from finetune.transfer.runtimes import AUTO, BFLOAT16, KERAS, OPENVINO, WORTH_TIMING, Choice, Work, choose
-from finetune.transfer.trunk import forward
 
 pytestmark = pytest.mark.keras
 BATCH = 4
@@ -46,13 +45,13 @@ def openvino(monkeypatch):
     class Played:
         change, seconds, asked, broken = staticmethod(lambda features: features), 0.0, [], ""
 
-    def build(model, *, precision):
+    def build(graph, *, precision):
         Played.asked.append(precision)
         if Played.broken:
             raise NotConverted(Played.broken)
 
         def run(batches):
-            for features in forward(model, batches, batch_size=BATCH):
+            for features in graph.run(batches, batch_size=BATCH):
                 time.sleep(Played.seconds)
                 yield Played.change(features)
 
@@ -76,12 +75,12 @@ def choosing(work, tmp_path):
 def slower_keras(monkeypatch, seconds=0.05):
     """Let Keras take its time."""
 
-    def slow(model, batches, *, batch_size):
+    def slow(work, batches):
         for batch in batches:
             time.sleep(seconds)
-            yield np.asarray(model.predict_on_batch(batch))
+            yield np.asarray(work.model.predict_on_batch(batch))
 
-    monkeypatch.setattr(runtimes, "forward", slow)
+    monkeypatch.setattr(Work, "by_keras", slow)
 
 
 def test_faster_one_is_taken_and_remembered(openvino, choosing, monkeypatch):
@@ -113,7 +112,7 @@ def test_other_numbers_than_keras_fall_back(openvino, choosing, work, wanted, mo
     assert choice.runtime == KERAS and "0.9999 is needed" in choice.why
     assert bool(choosing.warnings) == (wanted == OPENVINO)
     batch = work.pictures([0])[0]
-    np.testing.assert_allclose(next(iter(run([batch]))), work.by_keras(batch))
+    np.testing.assert_allclose(next(iter(run([batch]))), work.model.predict_on_batch(batch))
 
 
 def test_remembered_choice_is_compared_again(openvino, choosing, monkeypatch):
@@ -189,10 +188,10 @@ def test_memory_that_cannot_be_written_stops_nothing(openvino, choosing):
 
 
 def test_every_runtime_has_features_of_its_own(monkeypatch):
-    """Library and precision are part of the name of a cache entry; Keras' is what it was before there were others."""
+    """Library and precision are part of the name of a cache entry."""
     monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")
     names = [runtimes.identity(runtime) for runtime in (KERAS, OPENVINO, BFLOAT16)]
-    assert names[0] == [keras.backend.backend(), keras.version(), "float32"]
+    assert names[0] == [keras.backend.backend(), "one graph", keras.version(), "float32"]
     assert names[1:] == [["openvino", "1.2", p, "picture by picture", keras.version()] for p in ("float32", "bfloat16")]
 
 

@@ -13,7 +13,7 @@ from finetune.data.folder import scan_folder
 from finetune.data.load import check_examples
 from finetune.progress import Reporter
 from finetune.transfer import openvino_runner, runtimes
-from finetune.transfer.trunk import Trunk, forward
+from finetune.transfer.trunk import Trunk
 from finetune.transfer.trunk_features import trunk_features
 from zoo.errors import ConfigError
 from zoo.spec import Preprocessing
@@ -37,7 +37,7 @@ def features_of(pictures, tmp_path, monkeypatch):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, keras.layers.Flatten()(inputs))
     trunk = Trunk(model, Preprocessing(8, (0, 0, 0), (1, 1, 1)), "0" * 64)
-    played = lambda model, precision: partial(forward, model, batch_size=8)  # noqa: E731
+    played = lambda graph, precision: partial(graph.run, batch_size=8)  # noqa: E731
     monkeypatch.setattr(runtimes, "OpenVinoRunner", played)
     monkeypatch.setattr(runtimes, "hindrance", lambda runtime: "")
     monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")

@@ -1,0 +1,56 @@
+"""A frozen network as a graph gives what Keras gives, and the same for a picture wherever it stands."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from finetune.transfer.frozen_graph import FrozenGraph
+
+pytestmark = pytest.mark.keras
+PICTURES = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype="uint8")
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Real Lite0 weights at a small size."""
+    return zoo.backbone("efficientnet_lite0", input_shape=(32, 32, 3))
+
+
+def answers(graph, pictures):
+    """Return what a graph gives for pictures in batches of three."""
+    batches = (pictures[first : first + 3] for first in range(0, len(pictures), 3))
+    return np.concatenate(list(graph.run(batches, batch_size=3)))
+
+
+def test_numbers_are_those_of_keras(model):
+    """Scales that are multiplied into kernels change the last digits, and no more."""
+    expected = model.predict_on_batch(PICTURES)
+    np.testing.assert_allclose(answers(FrozenGraph(model), PICTURES), expected, atol=1e-5 * expected.max())
+
+
+def test_rows_depend_on_nothing_but_their_picture(model):
+    """The same picture gives the same bits in a full batch and in a short one, so that a run can go on anywhere."""
+    graph = FrozenGraph(model)
+    np.testing.assert_array_equal(answers(graph, PICTURES)[3:], answers(graph, PICTURES[3:]))
+
+
+def test_weights_are_those_of_the_first_run():
+    """What changes afterwards is not seen: the graph is of a network that learns nothing more."""
+    inputs = keras.Input((4, 4, 3))
+    layer = keras.layers.Conv2D(2, 1)
+    model = keras.Model(inputs, layer(inputs))
+    graph = FrozenGraph(model)
+    before = answers(graph, PICTURES[:, :4, :4])
+    layer.kernel.assign(layer.kernel + 1)
+    np.testing.assert_array_equal(answers(graph, PICTURES[:, :4, :4]), before)
+
+
+def test_random_layers_are_still():
+    """A frozen network answers as in inference, and Keras' generators of random numbers do not move."""
+    inputs = keras.Input((32, 32, 3))
+    dropout = keras.layers.Dropout(0.5, seed=1)
+    graph = FrozenGraph(keras.Model(inputs, dropout(inputs)))
+    state = np.asarray(dropout.seed_generator.state)
+    np.testing.assert_array_equal(answers(graph, PICTURES), PICTURES)
+    np.testing.assert_array_equal(np.asarray(dropout.seed_generator.state), state)
