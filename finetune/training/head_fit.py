@@ -31,7 +31,7 @@ class CompiledSteps:
         return self._run("train_step", arrays)
 
     def test(self, arrays: Arrays) -> Metrics:
-        """Add batches of rows to the model's metrics, and return those."""
+        """Add rows to the model's metrics as one batch, and return those."""
         return self._run("test_step", arrays)
 
     def _run(self, name: str, arrays: Arrays) -> Metrics:
@@ -39,9 +39,10 @@ class CompiledSteps:
         if name not in self._compiled:
             # any number of rows, so that one trace serves all calls: tracing takes as long as many epochs of a head
             signature = tuple(tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in tensors)
-            loop = self._loop(getattr(self._model, name))
+            # a loop is traced for longer than what is in it
+            steps = self._loop(self._model.train_step) if name == "train_step" else self._model.test_step
             # called as it was traced: TensorFlow would warn of retracing after a few models of one process
-            compiled = tf.function(loop, jit_compile=False, autograph=False)
+            compiled = tf.function(steps, jit_compile=False, autograph=False)
             self._compiled[name] = compiled.get_concrete_function(signature)
         return {name: float(value) for name, value in self._compiled[name](tensors).items()}
 
@@ -74,9 +75,8 @@ class SingleSteps:
         return measured(self._model)
 
     def test(self, arrays: Arrays) -> Metrics:
-        """Add batches of rows to the model's metrics, and return those."""
-        for batch in self._batches(arrays):
-            self._model.test_on_batch(*batch)
+        """Add rows to the model's metrics as one batch, and return those."""
+        self._model.test_on_batch(*arrays)
         return measured(self._model)
 
     def _batches(self, arrays: Arrays) -> list[Arrays]:

@@ -137,14 +137,13 @@ def train_phase(
     if plateau and progress.plateau:
         plateau.restore(progress.plateau)
     steps = steps_for(model, batch_size=course.batch_size)
-    judging = steps_for(model, batch_size=VALIDATION_BATCH)
     told = keras.callbacks.CallbackList([*watch.callbacks], add_history=False, model=model, epochs=course.epochs)
     told.on_train_begin()
     while progress.epoch < course.epochs and not _stalls(progress, course.patience) and not model.stop_training:
         epoch = course.first_epoch + progress.epoch
         _learn(model, steps, lessons, progress, course, told=told, watch=watch)
         with _averages(model):
-            row = {"epoch": epoch + 1, "phase": course.phase, **_judge(model, judging, lessons, progress, course.unit)}
+            row = {"epoch": epoch + 1, "phase": course.phase, **_judge(model, steps, lessons, progress, course.unit)}
             row |= take_norms(model.optimizer)
             _remember(model, progress, row, course)
         if plateau:
