@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def cached_features(
     entry, rows = file.entry, shape[0]
     try:
         entry.mkdir(parents=True, exist_ok=True)
-        with _locked(entry):
+        with _locked(entry, os.O_RDONLY):
             done = _rows_done(file)
             if done < rows:
                 remove_leftovers(file.manifest)
@@ -149,11 +149,29 @@ def is_complete(folder: Path, parts: Mapping[str, object], shape: tuple[int, ...
 
 
 @contextmanager
-def _locked(entry: Path) -> Iterator[None]:
-    """Wait until no other process writes this entry; it may then be complete."""
-    folder = os.open(entry, os.O_RDONLY)
+def one_after_the_other(folder: Path, parts: Mapping[str, object]) -> Iterator[None]:
+    """Wait until no other process prepares the same, which then has it for this one too.
+
+    Two that choose a runtime at the same time slow each other down, may choose differently, and do all the work twice.
+
+    Args:
+        folder: of the cache, for files that are locked; where it cannot be written nobody waits, and who writes
+            features there will say why.
+        parts: what is prepared.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_locked(folder / features_key(parts), os.O_RDWR | os.O_CREAT))
+        yield
+
+
+@contextmanager
+def _locked(place: Path, flags: int) -> Iterator[None]:
+    """Wait until no other process has locked a file or folder."""
+    opened = os.open(place, flags)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        fcntl.flock(opened, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(folder)
+        os.close(opened)

@@ -17,7 +17,7 @@ from finetune.data.targets import picture_target
 from finetune.decide import Decision
 from finetune.progress import Reporter
 from finetune.transfer import runtimes
-from finetune.transfer.features import Features, cached_features, is_complete
+from finetune.transfer.features import Features, cached_features, is_complete, one_after_the_other
 from finetune.transfer.runtimes import Choice, Run, Work
 from finetune.transfer.trunk import Trunk
 
@@ -66,14 +66,6 @@ def trunk_features(
     def named(runtime: str) -> dict[str, object]:
         return parts | {"runtime": runtimes.identity(runtime)}
 
-    left = [runtime for runtime in _acceptable(config) if is_complete(folder, named(runtime), shape)]
-    if left:
-        choice, run = Choice(left[0], "its features of these pictures are in the cache"), None
-    else:
-        choice, run = _choose(trunk, below, inspection, config, reporter)
-    decision = Decision("runtime", choice.runtime, choice.why)
-    reporter.say(f"  {decision}")
-
     def compute(first: int) -> Iterator[np.ndarray]:
         with reporter.track("computing features", shape[0]) as advance:
             advance(first)
@@ -81,7 +73,16 @@ def trunk_features(
                 yield array
                 advance(len(array))
 
-    return replace(cached_features(folder, named(choice.runtime), shape, compute), runtime=decision, views=views)
+    with one_after_the_other(config.cache_path / "locks", parts):
+        left = [runtime for runtime in _acceptable(config) if is_complete(folder, named(runtime), shape)]
+        if left:
+            choice, run = Choice(left[0], "its features of these pictures are in the cache"), None
+        else:
+            choice, run = _choose(trunk, below, inspection, config, reporter)
+        decision = Decision("runtime", choice.runtime, choice.why)
+        reporter.say(f"  {decision}")
+        features = cached_features(folder, named(choice.runtime), shape, compute)
+    return replace(features, runtime=decision, views=views)
 
 
 def _acceptable(config: FinetuneConfig) -> list[str]:

@@ -1,6 +1,8 @@
 """Runs on whatever runs the network: what is recorded, taken from the cache, and judged."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import keras
@@ -55,6 +57,21 @@ def test_features_in_the_cache_decide_for_auto(features_of, monkeypatch):
     monkeypatch.setattr(runtimes, "choose", lambda *a, **k: pytest.fail("a runtime was chosen"))
     second = features_of("auto")
     assert (second.runtime.value, second.reused_rows, second.path) == ("openvino", 30, first.path)
+
+
+def test_two_runs_at_once_share_the_work(features_of, monkeypatch):
+    """The second waits until the first has chosen and computed, and takes what is there."""
+    asked, choose = [], runtimes.choose
+
+    def slow(*arguments):
+        asked.append(arguments)
+        time.sleep(0.3)
+        return choose(*arguments)
+
+    monkeypatch.setattr(runtimes, "choose", slow)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(features_of, ["auto", "auto"]))
+    assert len(asked) == 1 and sorted(features.reused_rows for features in found) == [0, 30]
 
 
 def test_features_of_another_precision_are_not_taken(features_of):
