@@ -5,7 +5,7 @@
 
 Each of the four runs in a process of its own, after a run that is not counted; values grow within a process, so that
 the memory shown is the most until then. Fits are of EfficientNet-Lite0 on files of Fashion-MNIST: pictures and sizes
-without a cache, epochs on cached features; trials are those of a random search over an `mlp` on data/wine.csv. A line
+without a cache, epochs on cached features; trials are those of a random search over the rate of an `mlp` on data/wine.csv. A line
 is fitted to the seconds (of sizes: over the pixels of a picture), its errors counted as shares; the last column says by
 how much the worst point leaves it.
 """
@@ -50,10 +50,11 @@ def fit(data: Path, base: Path, size: int, epochs: int, cache: str) -> None:
 
 
 def search(base: Path, number: int, trials: int) -> None:
-    """Search with random trials, without runs with fresh seeds."""
+    """Search with random trials that all cost the same, without runs with fresh seeds."""
     import tuning
 
-    settings = {"model": "mlp", "algorithm": "random", "epochs": 10, "fresh_seeds": 0, "verbose": 0}
+    settings = {"model": "mlp", "algorithm": "random", "epochs": 10, "patience": 10, "fresh_seeds": 0, "verbose": 0}
+    settings["space"] = {"space": {"learning_rate": {"low": 1e-4, "high": 1e-1, "scale": "log"}}}
     tuning.search(str(WINE), max_trials=trials, study=base / f"study{number}", cache_dir=base / "cache", **settings)
 
 

@@ -84,6 +84,7 @@ def make_optimizer(config: FinetuneConfig, groups: Sequence[Group], schedule: Ca
         groups,
         schedule,
         make_inner,
+        decays=decays,
         clipping=clips[0] if clips else None,
         accumulation_steps=config.accumulation_steps,
         ema=config.ema,
