@@ -75,7 +75,14 @@ def choice_of(run_dir: RunDir) -> PrecisionChoice | None:
         stored = None
     if stored and stored["value"] == value:
         return PrecisionChoice(**stored)
-    return None if value == AUTO else PrecisionChoice(value, "as the run began")
+    if value == AUTO:
+        return None
+    # decisions lie there before the config does
+    return PrecisionChoice(value, next((one["why"] for one in _decisions(run_dir) if one["what"] == "precision"), ""))
+
+
+def _decisions(run_dir: RunDir) -> list[dict[str, object]]:
+    return run_dir.read_json("decisions") if run_dir.has("decisions") else []
 
 
 def choose_precision(

@@ -118,7 +118,6 @@ def run_recipe(
         if begun_with and config.precision == AUTO:
             config = config.model_copy(update={"precision": begun_with.value})
         keeper = keeper_of(run_dir, config, described_data) if resume else new_keeper(run_dir, config)
-        decisions = decided(run_dir, decisions) + [decide.Decision(**change) for change in keeper.changes]
         with clock("build"):
             # layers that drop at random and have no seed of their own draw one
             keras.utils.set_random_seed(config.seed)
@@ -128,7 +127,8 @@ def run_recipe(
             # what was measured drew seeds; a run that is told draws the same ones from here on
             keras.utils.set_random_seed(config.seed)
         config = config.model_copy(update={"precision": precision.value})
-        decisions = [*decisions, *precision.decisions]
+        decisions = decided(run_dir, [*decisions, *precision.decisions])
+        decisions += [decide.Decision(**change) for change in keeper.changes]
         run_dir.write_json("config", config.model_dump(mode="json"))
         run_dir.write_json("environment", environment() | {"precision": precision.as_json()})
         run_dir.write_json("data", described_data)

@@ -180,13 +180,17 @@ def _faults_of_opening(run: Path) -> Iterator[str]:
 
 
 def _contents(run: Path) -> dict[str, object]:
-    """Return all that two equal runs have in common, by name: every bit but times, paths and pictures."""
+    """Return all that two equal runs have in common, by name: every bit but times, paths and pictures.
+
+    Why a runtime was taken is left out too: a run that goes on takes the one whose features it left in the cache.
+    """
     found: dict[str, object] = {str(path.relative_to(run)): "is there" for path in run.rglob("*")}
     with zipfile.ZipFile(run / "model.keras") as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as h5:
         h5.visititems(lambda name, item: found.update({f"weights {name}": _bits(item)}))
     metrics, card = (json.loads((run / f"{name}.json").read_text()) for name in ("metrics", "model"))
     found |= {f"metrics {name}": value for name, value in metrics.items() if name not in ("seconds", "peak_rss_bytes")}
     found |= {f"card {name}": value for name, value in card.items() if name != "model_sha256"}
+    found["card decisions"] = [one | {"why": ""} if one["what"] == "runtime" else one for one in card["decisions"]]
     rows = csv.DictReader(io.StringIO((run / "history.csv").read_text()))
     found["history"] = [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
     for name in ("predictions.csv", "data.json", "learned.bin", "mistakes.json"):
