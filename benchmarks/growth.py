@@ -5,9 +5,9 @@
 
 Each of the four runs in a process of its own, after a run that is not counted; values grow within a process, so that
 the memory shown is the most until then. Fits are of EfficientNet-Lite0 on files of Fashion-MNIST: pictures and sizes
-without a cache, epochs on cached features; trials are those of a random search over the rate of an `mlp` on data/wine.csv. A line
-is fitted to the seconds (of sizes: over the pixels of a picture), its errors counted as shares; the last column says by
-how much the worst point leaves it.
+without a cache, epochs on cached features; trials are those of a random search over the rate of an `mlp` on
+data/wine.csv. A line is fitted to the seconds (of sizes: over the pixels of a picture), its errors counted as shares;
+the last column says by how much the worst point leaves it.
 """
 
 import argparse

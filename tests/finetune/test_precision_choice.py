@@ -141,10 +141,12 @@ def test_resume_in_another_precision_is_refused(root):
 
 
 def test_run_that_was_killed_early_still_knows_its_precision(tmp_path):
-    """config.json alone is enough; a run that says nothing is measured."""
+    """config.json alone is enough, and decisions.json, which is there before it, says why; else it is measured."""
     assert choice_of(RunDir(tmp_path)) is None
     (tmp_path / "config.json").write_text(json.dumps({"precision": BFLOAT16}))
-    assert choice_of(RunDir(tmp_path)) == PrecisionChoice(BFLOAT16, "as the run began")
+    assert choice_of(RunDir(tmp_path)) == PrecisionChoice(BFLOAT16)
+    (tmp_path / "decisions.json").write_text(json.dumps([{"what": "precision", "value": BFLOAT16, "why": "faster"}]))
+    assert choice_of(RunDir(tmp_path)) == PrecisionChoice(BFLOAT16, "faster")
     stored = PrecisionChoice(BFLOAT16, "faster", {"float32": 1.0})
     (tmp_path / "environment.json").write_text(json.dumps({"precision": stored.as_json()}))
     assert choice_of(RunDir(tmp_path)) == stored
