@@ -1,6 +1,7 @@
 """A new head on a frozen network, 2,000 pictures, 10 epochs: `finetune.fit` beside the recipe of keras.io.
 
-    python benchmarks/plain_keras.py [--timed 2 | --full] [--pictures 2000] [--epochs 10] [--judged 2000] [--data DIR]
+    python benchmarks/plain_keras.py [--timed 2 | --full] [--pictures 2000] [--epochs 10] [--judged 2000] [--seeds 1]
+        [--data DIR]
 
 Pictures are files of Fashion-MNIST (Debian: dataset-fashion-mnist), dealt to train, validation and test folders; or
 DIR is one that is dealt so. Both sides take EfficientNet-Lite0 at 224 px with the same ImageNet weights, the same
@@ -12,7 +13,8 @@ The recipe is https://keras.io/guides/transfer_learning: a frozen base called wi
 Dense, `Model.fit` over decoded pictures that tf.data keeps in memory. Of its epochs only `--timed` run unless `--full`;
 the others are taken to last as long as the last of those, and the table says so. For its accuracy after all epochs the
 head then goes on learning on features, untimed: a frozen base gives the same in every epoch. Both models are judged
-once more, untimed, by pictures that neither run saw.
+once more, untimed, by pictures that neither run saw; with --seeds both sides learn, untimed, from other first weights
+and in other orders too, and the mean of all is compared.
 """
 
 import argparse
@@ -24,7 +26,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from machine import print_machine, seconds_of
+from scipy import stats
 
 MODEL, SIZE, BATCH = "efficientnet_lite0", 224, 32
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -32,8 +36,8 @@ JUDGED = "judged"
 NAMES = ("ours, first", "ours, second", "plain Keras", "ours, second again")
 
 
-def ours(data: Path, base: Path, epochs: int, judged: bool) -> dict[str, object]:
-    """Fit with Keras Graft; return its seconds, all and by part, and how good it is."""
+def ours(data: Path, base: Path, epochs: int, judged: bool, seeds: int) -> dict[str, object]:
+    """Fit with Keras Graft; return its seconds, all and by part, and how good it is with each seed."""
     import finetune
 
     imports = seconds_of(lambda: finetune.fit)
@@ -50,10 +54,14 @@ def ours(data: Path, base: Path, epochs: int, judged: bool) -> dict[str, object]
     seconds = time.perf_counter() - started
     test, parts = run.metrics["test"], run.metrics["seconds"]
     found = run.evaluate(data.parent / JUDGED) if judged else test
-    return {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": found}
+    each = [found["accuracy"]]
+    for seed in range(1, seeds):
+        run = finetune.fit(data, overwrite=True, **settings, seed=seed)
+        each.append((run.evaluate(data.parent / JUDGED) if judged else run.metrics["test"])["accuracy"])
+    return {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": found, "each": each}
 
 
-def plain(data: Path, base: Path, epochs: int, timed: int, judged: bool) -> dict[str, object]:
+def plain(data: Path, base: Path, epochs: int, timed: int, judged: bool, seeds: int) -> dict[str, object]:
     """Fit as keras.io does, `timed` of `epochs`; return seconds, extrapolated where not all are timed."""
     imports = seconds_of(lambda: (__import__("keras").Model, __import__("finetune.transfer.trunk")))
     import keras
@@ -69,14 +77,21 @@ def plain(data: Path, base: Path, epochs: int, timed: int, judged: bool) -> dict
     model.save(base / "plain.keras")
     seconds = time.perf_counter() - started + (epochs - timed) * each[-1]
     asked = read(data.parent / JUDGED) if judged else sides["test"]
-    if epochs > timed:
+    if epochs > timed or seeds > 1:
         features, head = parts_of(model)
         sides = {name: side.through(features) for name, side in sides.items()}
         asked, model = asked.through(features) if judged else sides["test"], head
         head.fit(sides["train"].batches, epochs=epochs - timed, verbose=0)
         test = sides["test"].judge(head)
+    found = asked.judge(model)
+    scores = [found["accuracy"]]
+    for seed in range(1, seeds):
+        keras.utils.set_random_seed(seed)
+        head = new_head(keras.Input(model.input_shape[1:]), len(sides["train"].class_names))
+        head.fit(sides["train"].batches, epochs=epochs, verbose=0)
+        scores.append(asked.judge(head)["accuracy"])
     parts = {f"epoch {number}": round(one, 2) for number, one in enumerate(each, start=1)}
-    return {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": asked.judge(model)}
+    return {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": found, "each": scores}
 
 
 class Side:
@@ -95,8 +110,6 @@ class Side:
 
     def judge(self, model: object) -> dict[str, object]:
         """Return loss, accuracy and its interval."""
-        import numpy as np
-
         from finetune.evaluation.evaluate import brief_metrics
 
         found = [(labels, model.predict_on_batch(pictures)) for pictures, labels in self.batches]
@@ -128,8 +141,15 @@ def frozen_with_head(num_classes: int) -> object:
     base.trainable = False
     inputs = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.GlobalAveragePooling2D(name="pooled")(base(inputs, training=False))
-    x = keras.layers.Dropout(0.2)(x)
-    model = keras.Model(inputs, keras.layers.Dense(num_classes, activation="softmax")(x))
+    return new_head(x, num_classes, inputs)
+
+
+def new_head(x: object, num_classes: int, inputs: object = None) -> object:
+    """Return the guide's head on features, compiled, as a model from `inputs`, or from the features themselves."""
+    import keras
+
+    outputs = keras.layers.Dense(num_classes, activation="softmax")(keras.layers.Dropout(0.2)(x))
+    model = keras.Model(x if inputs is None else inputs, outputs)
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -180,6 +200,7 @@ def in_process(name: str, data: Path, base: Path, options: argparse.Namespace) -
     """Run a side in a process of its own; return what it says."""
     asked = {"side": name, "data": str(data), "base": str(base), "epochs": options.epochs}
     asked |= {"timed": options.timed, "judged": options.data is None and options.judged > 0}
+    asked["seeds"] = options.seeds if name in ("plain Keras", "ours, second") else 1
     done = subprocess.run([sys.executable, __file__, json.dumps(asked)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -189,8 +210,10 @@ def in_process(name: str, data: Path, base: Path, options: argparse.Namespace) -
 def answer(asked: dict[str, object]) -> None:
     """Do what `in_process` asked for, and print it."""
     data, base, epochs, judged = Path(asked["data"]), Path(asked["base"]), asked["epochs"], asked["judged"]
-    plainly = asked["side"] == "plain Keras"
-    found = plain(data, base, epochs, asked["timed"], judged) if plainly else ours(data, base, epochs, judged)
+    plainly, seeds = asked["side"] == "plain Keras", asked["seeds"]
+    found = (
+        plain(data, base, epochs, asked["timed"], judged, seeds) if plainly else ours(data, base, epochs, judged, seeds)
+    )
     print(json.dumps(found))
 
 
@@ -217,6 +240,11 @@ def print_rows(rows: dict[str, dict[str, object]], left: int, epochs: int) -> No
         print(f"{name}, s: {shown}")
     alone = min(rows[name]["parts"]["train"] for name in NAMES if "second" in name)
     ratio = reference["seconds"] / alone
+    for name in ("ours, second", "plain Keras"):
+        each = rows[name]["each"]
+        if len(each) > 1:
+            half = stats.t.ppf(0.975, len(each) - 1) * stats.sem(each)
+            print(f"{name}, {len(each)} seeds: {np.mean(each):.2%} ± {half:.2%} of the other pictures right")
     print(f"training part of ours alone: {alone:.2f} s, plain Keras takes {ratio:.0f} times as long")
 
 
@@ -236,6 +264,7 @@ def main() -> None:
     parser.add_argument("--timed", type=int, default=2)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--judged", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--data", type=Path)
     options = parser.parse_args()
     options.timed = options.epochs if options.full else min(options.timed, options.epochs)
