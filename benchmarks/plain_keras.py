@@ -244,7 +244,7 @@ def print_rows(rows: dict[str, dict[str, object]], left: int, epochs: int) -> No
         each = rows[name]["each"]
         if len(each) > 1:
             half = stats.t.ppf(0.975, len(each) - 1) * stats.sem(each)
-            print(f"{name}, {len(each)} seeds: {np.mean(each):.2%} ± {half:.2%} of the other pictures right")
+            print(f"{name}, {len(each)} seeds: {np.mean(each):.2%} ± {half:.2%} right")
     print(f"training part of ours alone: {alone:.2f} s, plain Keras takes {ratio:.0f} times as long")
 
 

@@ -216,9 +216,9 @@ def _verified_outputs(
     kind, config, data = lesson.kind, lesson.config, lesson.data
     target = kind.target(data)
     outputs = learned.outputs(TASKS[target.task], np.arange(len(target.values)))
-    first, count = kind.first_inputs(config, trunk, data)
+    inputs, indices = kind.some_inputs(config, trunk, data)
     rounded = learned.features.runtime is not None and learned.features.runtime.value == BFLOAT16
-    verify_joined(model, first, outputs[:count], learned.scale, rounded=rounded)
+    verify_joined(model, inputs, outputs[list(indices)], learned.scale, rounded=rounded)
     if rounded:
         # judged are answers of the model that is kept, not those on features that it would not compute
         outputs = outputs.copy()

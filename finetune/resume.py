@@ -70,7 +70,10 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
 def decided(run_dir: RunDir, decisions: Sequence[Decision]) -> list[Decision]:
     """Return what was decided when the run began: one that goes on by its config.json finds nothing left to decide."""
     if run_dir.has("config") and run_dir.has("decisions"):
-        return [Decision(**row) for row in run_dir.read_json("decisions")]
+        before = [Decision(**row) for row in run_dir.read_json("decisions")]
+        known = {one.what for one in before}
+        # an earlier version wrote fewer
+        return before + [one for one in decisions if one.what == "precision" and one.what not in known]
     run_dir.write_json("decisions", as_json(decisions))
     return [*decisions]
 

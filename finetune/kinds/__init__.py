@@ -2,6 +2,6 @@
 
 Each module has `NOUN`, `TRUNK_IS_FITTED`, `STAGED` (then also `cut_for` and `prepare`), `scan`, `resolve`, `check`,
 `settle`, `deal`, `findings`, `lighten`, `target`, `build_trunk`, `features`, `new_head`, `training_model`, `mixing`,
-`samples`, `first_inputs`, `guesses`, `mistakes`, `sizes`, `labels_of`, `describe_data` and `describe_inputs`; the
+`samples`, `some_inputs`, `guesses`, `mistakes`, `sizes`, `labels_of`, `describe_data` and `describe_inputs`; the
 recipe calls them and knows nothing else of a kind. `scratch` is pictures without a trunk.
 """

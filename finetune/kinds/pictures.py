@@ -34,9 +34,6 @@ from finetune.transfer.trunk_features import trunk_features
 NOUN = "pictures"
 # Pictures that the report shows as training saw them.
 _SHOWN = 8
-# Pictures by which the finished model is held against the cached path. Rows of other pictures, or weights of another
-# network, show in the first one; each costs what all layers take for it without a trace.
-_COMPARED = 2
 # Whether what comes before the network is fitted on training examples, so that each fold needs its own.
 TRUNK_IS_FITTED = False
 # Whether the network has stages of which a method lets some learn.
@@ -190,11 +187,13 @@ def samples(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection,
     return contact_sheet(rows)
 
 
-def first_inputs(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
-    """Return the first pictures as the joined model takes them, and how many they are."""
-    compared = range(min(_COMPARED, config.batch_size, len(inspection.examples)))
-    first = next(load.pictures(config, inspection.examples, compared, trunk.preprocessing))
-    return first, len(first)
+def some_inputs(
+    config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection
+) -> tuple[np.ndarray, Sequence[int]]:
+    """Return the first and the last picture as the joined model takes them, and their indices."""
+    compared = sorted({0, len(inspection.examples) - 1})
+    batches = load.pictures(config, inspection.examples, compared, trunk.preprocessing)
+    return np.concatenate(list(batches)), compared
 
 
 def model_outputs(

@@ -1,6 +1,7 @@
 """Pictures with a network of one's own: all of it is trained, from random weights, on the pictures themselves."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import keras
@@ -147,9 +148,9 @@ def _filters(size: int) -> tuple[int, ...]:
     return tuple(min(32 * 2**block, 256) for block in range(blocks))
 
 
-def first_inputs(config: FinetuneConfig, trunk: Trunk, inspection: Inspection) -> tuple[np.ndarray, int]:
-    """Return the first pictures, decoded anew, and how many they are."""
-    return pictures.first_inputs(config, trunk, inspection)
+def some_inputs(config: FinetuneConfig, trunk: Trunk, inspection: Inspection) -> tuple[np.ndarray, Sequence[int]]:
+    """Return the first and the last picture, decoded anew, and their indices."""
+    return pictures.some_inputs(config, trunk, inspection)
 
 
 def describe_inputs(config: FinetuneConfig, trunk: Trunk) -> dict[str, object]:

@@ -184,10 +184,10 @@ def samples(config: FinetuneConfig, trunk: object, data: object, splits: Splits)
     """Return what training makes of some examples as a picture: it takes them as they are."""
 
 
-def first_inputs(config: FinetuneConfig, trunk: Normalizer, data: Data) -> tuple[np.ndarray, int]:
-    """Return the first windows as the joined model takes them, and how many they are."""
+def some_inputs(config: FinetuneConfig, trunk: Normalizer, data: Data) -> tuple[np.ndarray, Sequence[int]]:
+    """Return the first windows as the joined model takes them, and their indices."""
     first = trunk.windows.inputs(data.examples.values)[:256]
-    return np.ascontiguousarray(first), len(first)
+    return np.ascontiguousarray(first), range(len(first))
 
 
 def describe_data(data: Data, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:

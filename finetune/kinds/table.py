@@ -197,11 +197,11 @@ def samples(config: FinetuneConfig, trunk: object, data: object, splits: Splits)
     """Return what training makes of some examples as a picture: it takes them as they are."""
 
 
-def first_inputs(config: FinetuneConfig, encoder: Encoder, data: Data) -> tuple[dict[str, np.ndarray], int]:
-    """Return the first rows as the joined model takes them, and how many they are."""
+def some_inputs(config: FinetuneConfig, encoder: Encoder, data: Data) -> tuple[dict[str, np.ndarray], Sequence[int]]:
+    """Return the first rows as the joined model takes them, and their indices."""
     count = min(len(data.examples), 256)
     values = {name: column[:count] for name, column in column_values(data.examples.columns).items()}
-    return model_inputs(values, encoder.columns), count
+    return model_inputs(values, encoder.columns), range(count)
 
 
 def describe_data(data: Data, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from finetune.config import FinetuneConfig
 from finetune.tasks import SHARES, Scale, Task
-from finetune.training.grouped_optimizer import Group
+from finetune.training.groups import Group
 from finetune.training.lessons import Lessons
 from finetune.training.loop import NOBODY, Course, Progress, Watch, train_phase
 from finetune.training.losses import make_loss

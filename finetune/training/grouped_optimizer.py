@@ -5,62 +5,10 @@ from dataclasses import dataclass
 
 import keras
 
+from finetune.training.groups import Clipping, Group, squared_norm
+
 # Optimizers whose `apply` does more than weight decay and `update_step` for each variable.
 _MORE_THAN_STEPS = (keras.optimizers.Muon, keras.optimizers.Nadam)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Variables that share a learning rate.
-
-    Attributes:
-        name: as `read_norms` calls it.
-        variables: of the model.
-        multiplier: of the learning rate.
-        parts: names of what is measured apart in it, and the variables of each; none for the group as a whole.
-    """
-
-    name: str
-    variables: tuple[keras.Variable, ...]
-    multiplier: float = 1.0
-    parts: tuple[tuple[str, tuple[keras.Variable, ...]], ...] = ()
-
-    @property
-    def measured(self) -> tuple[tuple[str, tuple[keras.Variable, ...]], ...]:
-        """The parts, or the whole group as one."""
-        return self.parts or ((self.name, self.variables),)
-
-
-@dataclass(frozen=True)
-class Clipping:
-    """How gradients are cut.
-
-    Attributes:
-        kind: "clip_value", "clip_norm" or "global_clip_norm".
-        limit: largest element, norm of one variable's gradient, or norm of all together.
-    """
-
-    kind: str
-    limit: float
-
-    def __call__(self, gradients: Sequence, norm: object) -> list:
-        """Return the gradients cut; those that are None stay None.
-
-        Args:
-            gradients: a tensor or None for each variable.
-            norm: of all together.
-        """
-        if self.kind == "clip_value":
-            return [g if g is None else keras.ops.clip(g, -self.limit, self.limit) for g in gradients]
-        if self.kind == "clip_norm":
-            norms = [g if g is None else keras.ops.sqrt(_square(g)) for g in gradients]
-            return [g if g is None else self._scaled(g, own) for g, own in zip(gradients, norms, strict=True)]
-        # the difference is 0, and NaN for a norm that is not finite: then all of them show it, as in Keras
-        norm = norm + (norm - norm)
-        return [g if g is None else self._scaled(g, norm) for g in gradients]
-
-    def _scaled(self, gradient: object, norm: object) -> object:
-        return gradient * keras.ops.cast(self.limit / keras.ops.maximum(norm, self.limit), gradient.dtype)
 
 
 @dataclass(frozen=True)
@@ -199,7 +147,7 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         squares = [keras.ops.zeros(()) for _ in self._part_names]
         for gradient, variable in zip(gradients, variables, strict=True):
             if gradient is not None:
-                squares[self._part_of[id(variable)]] += _square(gradient)
+                squares[self._part_of[id(variable)]] += squared_norm(gradient)
         squares = keras.ops.stack(squares)
         self._note(keras.ops.sqrt(squares))
         if self._clipping:
@@ -213,6 +161,8 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         That is a gradient of its own on TensorFlow, which TensorFlow never forgets, and with it the graph of the whole
         step: 4 MB for each small network that learned in a process.
         """
+        if all(gradient is None for gradient in gradients):
+            raise ValueError("No gradients provided for any variable.")
         for number, inner in enumerate(self._inner.optimizers):
             own = [(g, v) for g, v in zip(gradients, variables, strict=True) if self._group_of[id(v)] == number]
             own = [(gradient, variable) for gradient, variable in own if gradient is not None]
@@ -223,12 +173,13 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         self.iterations.assign_add(1)
 
     def _step(self, inner: keras.optimizers.Optimizer, own: Sequence[tuple]) -> None:
+        learning_rate = inner.learning_rate
         for _, variable in own:
             if inner.weight_decay and self._inner.decays(variable):
-                rate, decay = (keras.ops.cast(x, variable.dtype) for x in (inner.learning_rate, inner.weight_decay))
+                rate, decay = (keras.ops.cast(x, variable.dtype) for x in (learning_rate, inner.weight_decay))
                 variable.assign(variable - variable * decay * rate)
         for gradient, variable in own:
-            inner.update_step(gradient, variable, inner.learning_rate)
+            inner.update_step(gradient, variable, learning_rate)
         for _, variable in own:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable))
@@ -301,10 +252,6 @@ class _CopyOf(keras.initializers.Initializer):
 def _value(variable: keras.Variable) -> object:
     """Return what a variable holds, which no later assignment changes."""
     return keras.ops.copy(keras.ops.convert_to_tensor(variable))
-
-
-def _square(gradient: object) -> object:
-    return keras.ops.sum(keras.ops.square(keras.ops.cast(gradient, "float32")))
 
 
 def _dense(gradient: object, variable: keras.Variable) -> object:

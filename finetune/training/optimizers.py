@@ -6,7 +6,8 @@ from types import MappingProxyType
 import keras
 
 from finetune.config import FinetuneConfig
-from finetune.training.grouped_optimizer import Clipping, Group, GroupedOptimizer
+from finetune.training.grouped_optimizer import GroupedOptimizer
+from finetune.training.groups import Clipping, Group
 from zoo.head import LOGITS_LAYER
 
 CLIPS = ("clip_value", "clip_norm", "global_clip_norm")

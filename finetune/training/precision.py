@@ -60,7 +60,7 @@ def halved_layers(model: keras.Model) -> list[keras.Layer]:
 
 
 def layers_within(layer: keras.Layer) -> Iterator[keras.Layer]:
-    """Yield a layer, and all that it is made of."""
+    """Yield a layer, and those within it where it is a model, a wrapper or a recurrent layer."""
     inner = layer.layers if isinstance(layer, keras.Model) else (getattr(layer, name, None) for name in _INNER)
     yield layer
     for one in inner:

@@ -75,7 +75,7 @@ def cached_features(
     entry, rows = file.entry, shape[0]
     try:
         entry.mkdir(parents=True, exist_ok=True)
-        with _locked(entry, os.O_RDONLY):
+        with _locked(entry):
             done = _rows_done(file)
             if done < rows:
                 remove_leftovers(file.manifest)
@@ -149,7 +149,7 @@ def is_complete(folder: Path, parts: Mapping[str, object], shape: tuple[int, ...
 
 
 @contextmanager
-def one_after_the_other(folder: Path, parts: Mapping[str, object]) -> Iterator[None]:
+def one_after_the_other(folder: Path, parts: Mapping[str, object], say: Callable[[str], None]) -> Iterator[None]:
     """Wait until no other process prepares the same, which then has it for this one too.
 
     Two that choose a runtime at the same time slow each other down, may choose differently, and do all the work twice.
@@ -158,20 +158,25 @@ def one_after_the_other(folder: Path, parts: Mapping[str, object]) -> Iterator[N
         folder: of the cache, for files that are locked; where it cannot be written nobody waits, and who writes
             features there will say why.
         parts: what is prepared.
+        say: told where it has to wait.
     """
     with ExitStack() as stack:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_locked(folder / features_key(parts), os.O_RDWR | os.O_CREAT))
+            stack.enter_context(_locked(folder / features_key(parts), os.O_CREAT, say))
         yield
 
 
 @contextmanager
-def _locked(place: Path, flags: int) -> Iterator[None]:
+def _locked(place: Path, flags: int = 0, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
     """Wait until no other process has locked a file or folder."""
-    opened = os.open(place, flags)
+    opened = os.open(place, os.O_RDONLY | flags, 0o666)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another run computes the same features: waiting until it is done")
+            fcntl.flock(opened, fcntl.LOCK_EX)
         yield
     finally:
         os.close(opened)

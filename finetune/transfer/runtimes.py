@@ -26,7 +26,10 @@ AUTO, KERAS, OPENVINO, BFLOAT16 = "auto", "keras", "openvino", "openvino_bf16"
 # Those that auto chooses from. bfloat16 changes the features by some percent, so it is never taken unasked.
 FLOAT32 = (OPENVINO, KERAS)
 NAMES = {KERAS: "Keras", OPENVINO: "OpenVINO", BFLOAT16: "OpenVINO in bfloat16"}
-# Converting, tracing and timing take as long as Keras takes for a dozen batches; less is not worth a choice.
+# TensorFlow copies and folds constants for seconds, and holds them a dozen times: of ResNet-101's 42.6 million, 2.5 GB.
+_MOST_CONSTANTS = 12_000_000
+# Converting, tracing and timing take as long as Keras takes for a dozen batches of EfficientNet-Lite0; less is not
+# worth a choice.
 WORTH_TIMING = 16
 _TIMED = 2
 _PROBED = 128
@@ -63,7 +66,7 @@ class Work:
 
     def by_keras(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield what Keras gives for batches."""
-        if keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu"):
+        if suits_graph(self.model):
             return self.graph.run(batches, batch_size=self.batch_size)
         return forward(self.model, batches, batch_size=self.batch_size)
 
@@ -83,10 +86,16 @@ class Choice:
     rates: Mapping[str, float] | None = None
 
 
-def identity(runtime: str) -> list[str]:
-    """Return what of a runtime decides the numbers, for the name of a cache entry."""
+def suits_graph(model: keras.Model) -> bool:
+    """Whether Keras had better run a network as a graph that holds its weights: a small one, by TensorFlow on a CPU."""
+    here = keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu")
+    return here and model.count_params() <= _MOST_CONSTANTS
+
+
+def identity(runtime: str, model: keras.Model) -> list[str]:
+    """Return what of a runtime decides the numbers of a network, for the name of a cache entry."""
     if runtime == KERAS:
-        return [keras.backend.backend(), "one graph", keras.version(), "float32"]
+        return [keras.backend.backend(), *["one graph"] * suits_graph(model), keras.version(), "float32"]
     return ["openvino", openvino_runner.version(), _precision(runtime), "picture by picture", keras.version()]
 
 

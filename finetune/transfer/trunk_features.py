@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import keras
@@ -64,7 +65,7 @@ def trunk_features(
         parts["views"] = [config.augmentation, views, config.batch_size, VIEWS_VERSION, keras.__version__]
 
     def named(runtime: str) -> dict[str, object]:
-        return parts | {"runtime": runtimes.identity(runtime)}
+        return parts | {"runtime": runtimes.identity(runtime, below)}
 
     def compute(first: int) -> Iterator[np.ndarray]:
         with reporter.track("computing features", shape[0]) as advance:
@@ -73,8 +74,13 @@ def trunk_features(
                 yield array
                 advance(len(array))
 
-    with one_after_the_other(config.cache_path / "locks", parts):
-        left = [runtime for runtime in _acceptable(config) if is_complete(folder, named(runtime), shape)]
+    def complete() -> list[str]:
+        return [runtime for runtime in _acceptable(config) if is_complete(folder, named(runtime), shape)]
+
+    # who finds all there waits for nobody
+    alone = nullcontext() if complete() else one_after_the_other(config.cache_path / "locks", parts, reporter.say)
+    with alone:
+        left = complete()
         if left:
             choice, run = Choice(left[0], "its features of these pictures are in the cache"), None
         else:

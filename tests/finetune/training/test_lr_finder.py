@@ -6,7 +6,7 @@ import pytest
 
 from finetune.config import make_config
 from finetune.training import lr_finder
-from finetune.training.grouped_optimizer import Group
+from finetune.training.groups import Group
 from finetune.training.lessons import Lessons, order_of
 from finetune.training.loop import Course, Progress, build_variables, train_phase
 from finetune.training.lr_finder import HIGHEST, LOWEST, num_updates, range_test

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-import zoo
 from finetune.config import make_config
 from finetune.tasks import TASKS
 from finetune.training.fit import Material, fit_phase
@@ -55,15 +54,3 @@ def test_statistics_of_few_steps_are_those_of_the_data():
     rows = fit_phase(model, material, config, Phase("head", ("head",), 6, 6, 1e-5)).rows
     assert min(rows, key=lambda row: row["val_loss"])["epoch"] == 6  # whose statistics the model has now
     np.testing.assert_allclose(norm.moving_mean, 10, atol=2)
-
-
-def test_frozen_statistics_do_not_move():
-    """The average's length is nothing to a layer that does not learn."""
-    model = zoo.mlp((4,), units=(3,), normalization="batch", num_classes=2)
-    (norm,) = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    norm.trainable = False
-    before = [np.asarray(weight) for weight in norm.weights]
-    with following_within(model, 1):
-        model(np.ones((8, 4), "float32"), training=True)
-    for one, other in zip(before, norm.weights, strict=True):
-        np.testing.assert_array_equal(one, np.asarray(other))

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from finetune.config import FIELDS, make_config
+from finetune.training.head_fit import CompiledSteps
 from finetune.training.optimizers import OPTIMIZERS, Group, decays, make_optimizer
 from finetune.training.schedules import learning_rate_schedule
 
@@ -234,21 +235,40 @@ def test_steps_in_a_compiled_loop_are_those_of_fit():
     assert_close(*map(values, optimizers), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("muon", "nadam")])
-def test_compiled_step_leaves_no_graph_behind(name):
+STEPPED = [name for name in NAMES if name not in ("muon", "nadam")]
+
+
+@pytest.mark.parametrize("settings", [*({"optimizer": name} for name in STEPPED), EVERYTHING])
+def test_compiled_steps_leave_no_graph_behind(settings):
     """A process in which many networks learn does not grow; Keras' own `apply` on TensorFlow leaves 4 MB of each."""
 
     def graphs():
         model = network()
-        compiled(model, optimizer_of(model, optimizer=name))
-        train = tf.function(model.train_step, autograph=False)
-        model.compute_loss(*data(1), model(data(1)[0]))
-        train(data(8))
-        del model, train
+        compiled(model, optimizer_of(model, **settings))
+        x, y = data(8)
+        model.compute_loss(x, y, model(x))
+        steps = CompiledSteps(model, batch_size=4)
+        steps.train((x, y)), steps.test((x, y))
+        del model, steps
         gc.collect()
         return sum(isinstance(one, tf.Graph) for one in gc.get_objects())
 
     assert graphs() == graphs()
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_step_of_keras_is_weight_decay_and_a_step_for_each_variable(name):
+    """Nothing else is written for this optimizer by Keras, so that ours may take its steps one by one."""
+    kinds = [kind for kind in type(plain(name)).__mro__ if kind.__module__.startswith("keras.src.optimizers.")]
+    own = {method for kind in kinds if "base_optimizer" not in kind.__module__ for method in vars(kind)}
+    assert "update_step" in own and not own & {"apply", "_backend_update_step", "_apply_weight_decay"}
+
+
+def test_loss_that_reaches_no_variable_is_refused():
+    """Nothing would be learned, and nobody told."""
+    model = network()
+    with pytest.raises(ValueError, match="No gradients"):
+        optimizer_of(model).apply([None] * 4, model.trainable_variables)
 
 
 def test_constraints_hold_after_each_step():

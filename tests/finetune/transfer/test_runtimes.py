@@ -187,10 +187,10 @@ def test_memory_that_cannot_be_written_stops_nothing(openvino, choosing):
     assert choosing(AUTO)[0].runtime in (OPENVINO, KERAS)
 
 
-def test_every_runtime_has_features_of_its_own(monkeypatch):
+def test_every_runtime_has_features_of_its_own(monkeypatch, model):
     """Library and precision are part of the name of a cache entry."""
     monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")
-    names = [runtimes.identity(runtime) for runtime in (KERAS, OPENVINO, BFLOAT16)]
+    names = [runtimes.identity(runtime, model) for runtime in (KERAS, OPENVINO, BFLOAT16)]
     assert names[0] == [keras.backend.backend(), "one graph", keras.version(), "float32"]
     assert names[1:] == [["openvino", "1.2", p, "picture by picture", keras.version()] for p in ("float32", "bfloat16")]
 
@@ -200,3 +200,14 @@ def test_missing_extra_is_said_with_the_command(monkeypatch):
     monkeypatch.setattr(runtimes.openvino_runner, "is_installed", lambda: False)
     assert "pip install 'keras-graft[fast]'" in runtimes.hindrance(OPENVINO)
     assert runtimes.hindrance(KERAS) == ""
+
+
+def test_large_network_is_no_constant_of_a_graph(model, monkeypatch):
+    """TensorFlow would hold a dozen copies of its weights: it runs as Keras runs it, under another name."""
+    small = runtimes.identity(KERAS, model)
+    monkeypatch.setattr(runtimes, "_MOST_CONSTANTS", -1)
+    monkeypatch.setattr(runtimes, "FrozenGraph", lambda model: pytest.fail("made a graph"))
+    work = Work(model, BATCH, 4, lambda indices: [], np.zeros(4))
+    batch = np.ones((4, 8, 8, 3), "uint8")
+    np.testing.assert_array_equal(next(work.by_keras([batch])), model.predict_on_batch(batch))
+    assert runtimes.identity(KERAS, model) != small
