@@ -156,8 +156,8 @@ def _write(
     heads = [member.learned.network.above(member.learned.cut) for member, _ in parts]
     total = sum(count for _, count in parts)
     model = joined(ground, heads, [count / total for _, count in parts], best.learned.scale)
-    first, count = kind.first_inputs(best.config, ground.trunk, data)
-    verify_joined(model, first, outputs[:count], best.learned.scale)
+    inputs, indices = kind.some_inputs(best.config, ground.trunk, data)
+    verify_joined(model, inputs, outputs[list(indices)], best.learned.scale)
     run_dir.write_json("config", best.config.model_copy(update={"run_dir": str(run_dir.path)}).model_dump(mode="json"))
     run_dir.write_json("environment", environment())
     run_dir.write_json("data", ground.prepared.described)
