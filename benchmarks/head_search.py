@@ -1,6 +1,6 @@
 """How long a search over heads takes beside plain keras-tuner on the same model, in one process, from a cold cache.
 
-    python benchmarks/head_search.py [--trials 30] [--epochs 10] [--plain 2]
+    python benchmarks/head_search.py [--trials 30] [--epochs 10] [--plain 2] [--workers 0]
 
 One head fit gives the time of the feature pass. Then the search, with a cache of its own. Then keras-tuner's
 RandomSearch over the same pictures and the same frozen network, of which few trials are enough to know what one takes
@@ -41,10 +41,11 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--plain", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         features = single_fit(Path(folder), options.epochs)
-        seconds = search(Path(folder), options.trials, options.epochs)
+        seconds = search(Path(folder), options.trials, options.epochs, options.workers)
         allowed = 3 * features + 1.5 * options.trials
         print(f"feature pass of one head fit: {features:.1f} s")
         print(f"search of {options.trials} trials: {seconds:.1f} s, features among them; allowed {allowed:.1f} s")
@@ -61,13 +62,14 @@ def single_fit(folder: Path, epochs: int) -> float:
     return run.metrics["seconds"]["features"]
 
 
-def search(folder: Path, trials: int, epochs: int) -> float:
+def search(folder: Path, trials: int, epochs: int, workers: int) -> float:
     """Return the seconds of a whole search without runs with fresh seeds."""
     started = time.perf_counter()
     tuning.search(
         DATA,
         **{"model": MODEL, "epochs": epochs, "cache_dir": folder / "cache-search", "algorithm": "random"},
         **{"space": SPACE, "max_trials": trials, "study": folder / "study", "fresh_seeds": 0, "verbose": 1},
+        workers=workers,
     )
     return time.perf_counter() - started
 
