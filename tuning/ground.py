@@ -21,29 +21,9 @@ from zoo.errors import GraftError
 # Settings that decide nothing before learning begins. Trials that differ in others stand on different grounds.
 LEARNING = frozenset(
     {
-        *(
-            "units",
-            "l2",
-            "unfreeze",
-            "reinit",
-            "freeze",
-            "bn",
-            "head_epochs",
-            "fine_tune_epochs",
-            "fine_tune_factor",
-            "seed",
-        ),
-        *(
-            "augmentation",
-            "cached_views",
-            "mixup",
-            "cutmix",
-            "epochs",
-            "patience",
-            "batch_size",
-            "learning_rate",
-            "optimizer",
-        ),
+        *("units", "l2", "unfreeze", "reinit", "freeze", "bn", "head_epochs", "fine_tune_epochs", "fine_tune_factor"),
+        *("seed", "augmentation", "cached_views", "mixup", "cutmix", "epochs", "patience", "batch_size"),
+        *("learning_rate", "optimizer"),
         *("momentum", "weight_decay", "schedule", "warmup_epochs", "decay_factor", "decay_epochs", "end_factor"),
         *("layer_decay", "clip_value", "clip_norm", "global_clip_norm", "accumulation_steps", "ema", "loss"),
         *("label_smoothing", "focal_gamma", "huber_delta", "quantile", "dropout", "class_weights"),

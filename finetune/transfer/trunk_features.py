@@ -52,17 +52,7 @@ def trunk_features(
     """
     examples, folder = inspection.examples, config.cache_path / "features"
     shape = (len(examples) * (1 + views), *below.output_shape[1:])
-    parts = {
-        "format": 2,
-        "model": config.model,
-        "cut": cut,
-        "weights": _digest(below),
-        "preprocessing": asdict(trunk.preprocessing),
-        "data": inspection.fingerprint,
-        "decoder": [DECODER_VERSION, PIL.__version__],
-    }
-    if views:
-        parts["views"] = [config.augmentation, views, config.batch_size, VIEWS_VERSION, keras.__version__]
+    parts = _parts(trunk, below, cut, inspection, config, views)
 
     def named(runtime: str) -> dict[str, object]:
         return parts | {"runtime": runtimes.identity(runtime, below)}
@@ -89,6 +79,24 @@ def trunk_features(
         reporter.say(f"  {decision}")
         features = cached_features(folder, named(choice.runtime), shape, compute)
     return replace(features, runtime=decision, views=views)
+
+
+def _parts(
+    trunk: Trunk, below: keras.Model, cut: str, inspection: Inspection, config: FinetuneConfig, views: int
+) -> dict[str, object]:
+    """Return what decides the features, but for what runs the network."""
+    parts = {
+        "format": 2,
+        "model": config.model,
+        "cut": cut,
+        "weights": _digest(below),
+        "preprocessing": asdict(trunk.preprocessing),
+        "data": inspection.fingerprint,
+        "decoder": [DECODER_VERSION, PIL.__version__],
+    }
+    if views:
+        parts["views"] = [config.augmentation, views, config.batch_size, VIEWS_VERSION, keras.__version__]
+    return parts
 
 
 def _acceptable(config: FinetuneConfig) -> list[str]:
