@@ -20,7 +20,7 @@ import numpy as np
 
 import zoo
 from finetune.training.checkpoints import Checkpoints
-from finetune.training.loop import Progress
+from finetune.training.epochs import Progress
 from finetune.training.state import snapshot
 
 EPOCH_SECONDS = 60

@@ -14,10 +14,11 @@ from finetune.decide import Decision
 from finetune.memory import give_back_memory
 from finetune.progress import Reporter
 from finetune.tasks import TASKS, Scale, Task
+from finetune.training.epochs import Progress, Row
 from finetune.training.fit import Material, Rates, fit_phase
 from finetune.training.gradients import phase_faults
 from finetune.training.keeper import Keeper
-from finetune.training.loop import Progress, Row, Watch
+from finetune.training.loop import Watch
 from finetune.training.state import begin_again, outside, put_outside, remembered, what_stays
 from finetune.training.weights import example_weights
 from finetune.transfer.freeze import Count, FreezeAudit, count_parameters, reinitialize, set_trainable

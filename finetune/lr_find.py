@@ -12,8 +12,8 @@ from finetune.preparing import check_and_deal, open_data, read_request
 from finetune.progress import Reporter
 from finetune.recipe import run_stem, say_plan
 from finetune.report.rate_plot import TITLE, rate_curve
+from finetune.training.epochs import Course
 from finetune.training.fit import compile_for
-from finetune.training.loop import Course
 from finetune.training.lr_finder import Curve, num_updates, range_test
 from finetune.training.lr_suggestion import Suggestion, suggest
 from finetune.training.precision import computing_in

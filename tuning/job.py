@@ -15,11 +15,13 @@ class Job:
         keep_under: cost (see `Objective.cost`) under which its weights are worth keeping.
         medians: median over finished trials of the best value up to each epoch, of the watched metric; a trial that is
             worse there is hopeless. Empty where no trial is ended early.
+        ended: whether its outcome is known; it learns once more so that those beside it learn as they did with it.
     """
 
     trial: Trial
     keep_under: float = float("inf")
     medians: Sequence[float] = field(default=())
+    ended: bool = False
 
     @property
     def leaves_nothing(self) -> bool:

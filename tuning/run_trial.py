@@ -77,15 +77,19 @@ class RecipeRunner:
         ground, config = self.config(trial)
         # layers without a seed of their own draw from Keras' generator, which knows what ran before
         keras.utils.set_random_seed(config.seed)
-        task = ground.prepared.kind.target(ground.data).task
-        metric = "val_accuracy" if TASKS[task].activation else "val_mae"
-        watch, last = Watch(trial.proposal.epochs, metric, job.medians), LastState()
+        watch, last = Watch(trial.proposal.epochs, watched_in(ground), job.medians), LastState()
         keeper = self._keeper(trial, last)
         lesson, trunk = ground.lesson(config, callbacks=[watch], keeper=keeper)
-        learned = learn(lesson, trunk, ground.splits)
+        done = self.judged(job, ground, config, learn(lesson, trunk, ground.splits), watch)
+        if last.state is not None and not job.leaves_nothing:
+            self._checkpoints(trial.number).save(last.place, last.state)
+        return done
+
+    def judged(self, job: Job, ground: Ground, config: FinetuneConfig, learned: Learned, watch: Watch) -> Trial:
+        """Return a trial that has learned, with its scores; its weights are kept where they may be among the best."""
         scores = scores_on(ground, learned, ground.splits.validation, "val_")
         score = scores.get(self.objective.name, math.nan)
-        done = _measured(trial, learned, scores, score)
+        done = _measured(job.trial, learned, scores, score)
         done = replace(
             done,
             status="stopped" if watch.hopeless and done.status == "completed" else done.status,
@@ -93,9 +97,7 @@ class RecipeRunner:
         )
         if self.objective.cost(score) < job.keep_under and done.status == "completed":
             above = learned.network.above(learned.cut)
-            self.kept.write(trial.number, KeptWeights(learned.cut, above.get_weights()))
-        if last.state is not None and not job.leaves_nothing:
-            self._checkpoints(trial.number).save(last.place, last.state)
+            self.kept.write(job.trial.number, KeptWeights(learned.cut, above.get_weights()))
         return done
 
     def _keeper(self, trial: Trial, last: LastState) -> Keeper:
@@ -107,6 +109,12 @@ class RecipeRunner:
     def _checkpoints(self, number: int) -> Checkpoints:
         self.states.mkdir(exist_ok=True)
         return Checkpoints(folder_of(self.states, number))
+
+
+def watched_in(ground: Ground) -> str:
+    """Return the metric of the history by which a trial may be hopeless."""
+    task = ground.prepared.kind.target(ground.data).task
+    return "val_accuracy" if TASKS[task].activation else "val_mae"
 
 
 def failed(trial: Trial, error: Exception) -> Trial:

@@ -9,15 +9,16 @@ import numpy as np
 
 from finetune.config import FinetuneConfig
 from finetune.tasks import SHARES, Scale, Task
+from finetune.training.epochs import Course, Progress
 from finetune.training.groups import Group
 from finetune.training.lessons import Lessons
-from finetune.training.loop import NOBODY, Course, Progress, Watch, train_phase
+from finetune.training.loop import NOBODY, Watch, train_phase
 from finetune.training.losses import make_loss
 from finetune.training.mixing import Mixing
 from finetune.training.moving_statistics import following_within
 from finetune.training.optimizers import make_optimizer
 from finetune.training.precision import computing_in, scaled_for
-from finetune.training.schedules import Plateau, learning_rate_schedule
+from finetune.training.schedules import Plateau, Schedule, learning_rate_schedule
 from finetune.training.state import State, restore
 from finetune.transfer.methods import HEAD, Phase
 
@@ -51,6 +52,11 @@ class Material:
     weights: np.ndarray | None = None
     mixing: Mixing | None = None
     views: int = 0
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Targets of all examples as the loss takes them."""
+        return self.scale.standard(self.values) if self.scale else self.values
 
 
 def fit_phase(
@@ -91,20 +97,37 @@ def fit_phase(
             return restore(model, saved)
         return Progress(best=before.best, best_weights=model.get_weights()) if before else Progress()
 
-    course = Course(
+    course = course_of(config, material, phase, first_epoch=before.rows[-1]["epoch"] if before else 0)
+    plateau = Plateau.of(config) if config.schedule == "plateau" else None
+    with computing_in(model, config.precision), following_within(model, steps_an_epoch(config, material)):
+        return train_phase(model, lessons, course, begin=begin, plateau=plateau, watch=watch)
+
+
+def course_of(config: FinetuneConfig, material: Material, phase: Phase, *, first_epoch: int = 0) -> Course:
+    """Return how a phase goes; arguments are those of `fit_phase`."""
+    return Course(
         batch_size=config.batch_size,
         epochs=phase.epochs,
         patience=phase.patience,
         to_the_end=phase.to_the_end,
         seed=config.seed,
         phase=phase.name,
-        first_epoch=before.rows[-1]["epoch"] if before else 0,
+        first_epoch=first_epoch,
         unit=float(material.scale.std.mean()) if material.scale else 1.0,
     )
-    plateau = Plateau.of(config) if config.schedule == "plateau" else None
-    steps = math.ceil(len(material.sides["train"]) / config.batch_size)
-    with computing_in(model, config.precision), following_within(model, steps):
-        return train_phase(model, lessons, course, begin=begin, plateau=plateau, watch=watch)
+
+
+def schedule_of(config: FinetuneConfig, material: Material, phase: Phase) -> Schedule:
+    """Return the learning rate by the number of updates so far; arguments are those of `fit_phase`."""
+    updates = steps_an_epoch(config, material) / config.accumulation_steps
+    return learning_rate_schedule(
+        config, learning_rate=phase.learning_rate, steps_per_epoch=updates, epochs=phase.epochs
+    )
+
+
+def steps_an_epoch(config: FinetuneConfig, material: Material) -> int:
+    """Return how many batches the training side is; the last may be smaller."""
+    return math.ceil(len(material.sides["train"]) / config.batch_size)
 
 
 def compile_for(
@@ -115,13 +138,10 @@ def compile_for(
     Arguments and errors are those of `fit_phase`.
     """
     sides, task = material.sides, material.task
-    targets = material.scale.standard(material.values) if material.scale else material.values
+    targets = material.targets
     if material.mixing and task.name == "classification":
         targets, task = np.eye(model.output_shape[-1], dtype="float32")[material.values], SHARES
-    updates = math.ceil(len(sides["train"]) / config.batch_size) / config.accumulation_steps
-    schedule = learning_rate_schedule(
-        config, learning_rate=phase.learning_rate, steps_per_epoch=updates, epochs=phase.epochs
-    )
+    schedule = schedule_of(config, material, phase)
     model.compile(
         optimizer=scaled_for(config.precision, make_optimizer(config, _groups(model, rates), schedule)),
         loss=make_loss(config, task),

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from finetune.training.checkpoints import Checkpoint, Checkpoints
-from finetune.training.loop import Diverged, Progress
+from finetune.training.epochs import Diverged, Progress
 from finetune.training.state import State, good_weights, snapshot, what_stays
 from zoo.errors import ConfigError
 

@@ -1,80 +1,20 @@
 """The loop: epochs of steps over rows in an order that depends on (seed, epoch) alone, until validation says stop."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
-import numpy as np
 
+from finetune.training.epochs import Course, Progress, Row, is_over, keep_the_end, remember, require_finite
 from finetune.training.gradients import take_norms
 from finetune.training.head_fit import measured, steps_for
 from finetune.training.lessons import Lessons, calls, order_of
 from finetune.training.schedules import Plateau
-from zoo.errors import ConfigError
-
-Row = dict[str, object]
 
 # Rows a step where nothing is learned: 1024 rows of 1280 features are 5 MB.
 VALIDATION_BATCH = 1024
-
-
-@dataclass(frozen=True)
-class Course:
-    """How a phase goes.
-
-    Attributes:
-        batch_size: rows a step.
-        epochs: most epochs of this phase.
-        patience: epochs without a lower validation loss before it ends.
-        to_the_end: whether the weights of the last epoch are kept, unless they are clearly worse than those that the
-            phase began with. For schedules that end at 0.
-        seed: of the order of rows.
-        phase: its name in the history.
-        first_epoch: epochs that phases before it took; orders and the history count on from there.
-        unit: what a mean absolute error is multiplied by for the history.
-    """
-
-    batch_size: int
-    epochs: int
-    patience: int
-    seed: int
-    phase: str = "head"
-    first_epoch: int = 0
-    unit: float = 1.0
-    to_the_end: bool = False
-
-
-@dataclass
-class Progress:
-    """Where a phase stands: with the variables of model, optimizer and metrics, all that a resumed phase needs.
-
-    Attributes:
-        epoch: epochs that are done.
-        step: steps of the next epoch that are done.
-        rows: of the history, one for each epoch done.
-        best: row of the epoch whose weights are kept; what a later one must beat. None before the first.
-        best_weights: of the model then.
-        waited: epochs since then.
-        seconds: that the epoch so far took.
-        plateau: state of what lowers the learning rate, where it does.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    rows: list[Row] = field(default_factory=list)
-    best: Row | None = None
-    best_weights: list[np.ndarray] | None = None
-    waited: int = 0
-    seconds: float = 0.0
-    plateau: dict[str, float] | None = None
-
-    @property
-    def best_loss(self) -> float:
-        """The validation loss of the best epoch; infinite before the first."""
-        return self.best["val_loss"] if self.best else math.inf
 
 
 @dataclass(frozen=True)
@@ -93,17 +33,6 @@ class Watch:
 
 
 NOBODY = Watch()
-
-
-class Diverged(ConfigError):
-    """The loss is not finite any more: `progress` is that of the phase until then, and `epoch` counts from 1."""
-
-    def __init__(self, epoch: int, rate: float, progress: Progress):
-        super().__init__(
-            f"the loss is not finite any more in epoch {epoch}; "
-            f"lower learning_rate (now {rate:g}), for instance --set learning_rate={rate / 10:g}"
-        )
-        self.epoch, self.progress = epoch, progress
 
 
 def train_phase(
@@ -139,13 +68,14 @@ def train_phase(
     steps = steps_for(model, batch_size=course.batch_size)
     told = keras.callbacks.CallbackList([*watch.callbacks], add_history=False, model=model, epochs=course.epochs)
     told.on_train_begin()
-    while progress.epoch < course.epochs and not _stalls(progress, course.patience) and not model.stop_training:
+    while not is_over(progress, course) and not model.stop_training:
         epoch = course.first_epoch + progress.epoch
         _learn(model, steps, lessons, progress, course, told=told, watch=watch)
         with _averages(model):
             row = {"epoch": epoch + 1, "phase": course.phase, **_judge(model, steps, lessons, progress, course.unit)}
             row |= take_norms(model.optimizer)
-            _remember(model, progress, row, course)
+            require_finite(row["val_loss"], row["epoch"], lambda: _rate(model), progress)
+            remember(progress, row, course, model.get_weights)
         if plateau:
             model.optimizer.scale_learning_rate(plateau.after_epoch(row["val_loss"]))
             progress.plateau = plateau.state()
@@ -153,7 +83,8 @@ def train_phase(
         watch.on_epoch(row)
         watch.between(progress)
     if course.to_the_end:
-        _keep_the_end(model, progress, course, len(lessons.validation))
+        with _averages(model):
+            keep_the_end(progress, course, len(lessons.validation), model.get_weights)
     if progress.best_weights is not None:
         model.set_weights(progress.best_weights)
     told.on_train_end()
@@ -184,7 +115,7 @@ def _learn(
         found = steps.train(arrays)
         if one_by_one:
             told.on_train_batch_end(first, found)
-        _check(found["loss"], epoch + 1, model, progress)
+        require_finite(found["loss"], epoch + 1, lambda: _rate(model), progress)
         progress.step = first + count
         progress.seconds += time.perf_counter() - started
         watch.between(progress)
@@ -206,7 +137,7 @@ def _judge(model: keras.Model, steps: object, lessons: Lessons, progress: Progre
     """Return the row of an epoch whose steps are done: its training metrics, and those of the validation side."""
     started = time.perf_counter()
     found = {**measured(model)}
-    rate = float(model.optimizer.learning_rate)
+    rate = _rate(model)
     model.reset_metrics()
     for first in range(0, len(lessons.validation), VALIDATION_BATCH):
         chosen = lessons.validation[first : first + VALIDATION_BATCH]
@@ -226,50 +157,10 @@ def _averages(model: keras.Model) -> Iterator[None]:
     swap()
 
 
-def _remember(model: keras.Model, progress: Progress, row: Row, course: Course) -> None:
-    """Count an epoch as done, and keep its weights where it is the best."""
-    _check(row["val_loss"], row["epoch"], model, progress)
-    progress.rows.append(row)
-    progress.epoch, progress.step, progress.seconds = progress.epoch + 1, 0, 0.0
-    progress.waited += 1
-    if row["val_loss"] < progress.best_loss and not (course.to_the_end and _is_earlier(progress.best, course)):
-        progress.best, progress.best_weights, progress.waited = row, model.get_weights(), 0
-
-
-def _is_earlier(row: Row | None, course: Course) -> bool:
-    """Whether an epoch is of a phase before this one."""
-    return row is not None and row["epoch"] <= course.first_epoch
-
-
-def _keep_the_end(model: keras.Model, progress: Progress, course: Course, num_validation: int) -> None:
-    """Make the last epoch the best one, unless the phase began with clearly better weights."""
-    last, best = progress.rows[-1], progress.best
-    if not _is_earlier(best, course) or last["val_loss"] < best["val_loss"] or _stands(last, best, num_validation):
-        with _averages(model):
-            progress.best, progress.best_weights = last, model.get_weights()
-
-
-def _stands(row: Row, best: Row, num_validation: int) -> bool:
-    """Whether an epoch is as often right on the validation side as the best one, up to one standard error.
-
-    The rule of one standard error: Breiman et al., Classification and Regression Trees, 1984, section 3.4.3. The loss
-    of a few dozen examples tells how sure a network is rather than how often it is right.
-    """
-    if "val_accuracy" not in row:
-        return False
-    right = (row["val_accuracy"] + best["val_accuracy"]) / 2
-    return best["val_accuracy"] - row["val_accuracy"] <= math.sqrt(right * (1 - right) / num_validation)
-
-
-def _stalls(progress: Progress, patience: int) -> bool:
-    return progress.epoch > 1 and progress.waited >= patience
-
-
 def _watches_batches(callback: keras.callbacks.Callback) -> bool:
     names = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
     return any(getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name) for name in names)
 
 
-def _check(loss: float, epoch: int, model: keras.Model, progress: Progress) -> None:
-    if not math.isfinite(loss):
-        raise Diverged(epoch, float(model.optimizer.learning_rate), progress)
+def _rate(model: keras.Model) -> float:
+    return float(model.optimizer.learning_rate)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from finetune.training.epochs import Course, Progress
 from finetune.training.head_fit import steps_for
 from finetune.training.lessons import Lessons, calls, order_of
-from finetune.training.loop import Course, Progress, build_variables
+from finetune.training.loop import build_variables
 from finetune.training.state import restore, snapshot
 from zoo.errors import ConfigError
 

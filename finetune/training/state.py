@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import keras
 import numpy as np
 
-from finetune.training.loop import Progress
+from finetune.training.epochs import Progress
 from zoo.errors import RunStateError
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from finetune.training import lessons as reading
 from finetune.training import loop
+from finetune.training.epochs import Course, Progress
 from finetune.training.head_fit import SingleSteps
 from finetune.training.lessons import Lessons, order_of
-from finetune.training.loop import Course, Progress, Watch, train_phase
+from finetune.training.loop import Watch, train_phase
 from finetune.training.mixing import Mixing
 from finetune.training.state import restore, snapshot
 from zoo.errors import RunStateError

@@ -6,9 +6,10 @@ import pytest
 
 from finetune.config import make_config
 from finetune.training import lr_finder
+from finetune.training.epochs import Course, Progress
 from finetune.training.groups import Group
 from finetune.training.lessons import Lessons, order_of
-from finetune.training.loop import Course, Progress, build_variables, train_phase
+from finetune.training.loop import build_variables, train_phase
 from finetune.training.lr_finder import HIGHEST, LOWEST, num_updates, range_test
 from finetune.training.optimizers import make_optimizer
 from finetune.training.schedules import learning_rate_schedule

@@ -8,8 +8,9 @@ import zoo
 from finetune.config import make_config
 from finetune.tasks import TASKS
 from finetune.training.augmentation import augmented
+from finetune.training.epochs import Progress
 from finetune.training.fit import Material, compile_for, fit_phase
-from finetune.training.loop import Progress, Watch, build_variables
+from finetune.training.loop import Watch, build_variables
 from finetune.training.precision import computing_in, halved_layers
 from finetune.training.state import restore, snapshot
 from finetune.transfer.methods import phases_of

@@ -1,0 +1,251 @@
+"""Heads of one shape that learn as one: their weights side by side, so that all take a step in one go.
+
+A head alone leaves the machine idle between its many small operations, and each has to be traced. Heads that differ in
+numbers only (seed, learning rate and schedule, weight decay, L2, dropout) need neither: `benchmarks/stacked_heads.py`
+measures what that is worth. Each learns what it would learn alone, from the same weights, in the same order, with the
+same dropout, up to the rounding of sums.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from types import MappingProxyType
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from finetune.config import FinetuneConfig
+from finetune.tasks import Task
+from finetune.training.losses import make_loss
+from finetune.training.optimizers import OPTIMIZERS, decays
+from finetune.training.schedules import Schedule
+
+# What each example counts in the history, by task; the metrics of `tasks.py` are means of that.
+_MEASURES = MappingProxyType(
+    {
+        "classification": keras.metrics.sparse_categorical_accuracy,
+        "multi_label": partial(keras.metrics.binary_accuracy, threshold=0.0),
+        "regression": keras.metrics.mean_absolute_error,
+        "forecasting": keras.metrics.mean_absolute_error,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A head of a stack.
+
+    Attributes:
+        model: from features to logits; a chain of Dropout and Dense layers.
+        config: of its run.
+        schedule: from the number of steps so far to the learning rate.
+        num_steps: of its phase, at most.
+        weights: (n,) float32 of all examples in the loss; None where all count 1.
+    """
+
+    model: keras.Model
+    config: FinetuneConfig
+    schedule: Schedule
+    num_steps: int
+    weights: np.ndarray | None = None
+
+    @cached_property
+    def layers(self) -> list[keras.Layer]:
+        """Its layers but for the input."""
+        return [layer for layer in self.model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+    def rates(self, num_steps: int) -> np.ndarray:
+        """Return the learning rate of each step, (num_steps,) float32; the last goes on where the phase is shorter."""
+        steps = np.minimum(np.arange(num_steps), self.num_steps - 1)
+        rates = keras.ops.convert_to_numpy(self.schedule(keras.ops.convert_to_tensor(steps)))
+        return np.broadcast_to(rates, steps.shape).astype("float32")
+
+
+def can_be_stacked(model: keras.Model) -> bool:
+    """Whether a model is a chain of layers that a stack knows how to compute."""
+    chain = model.layers[1:] if isinstance(model.layers[0], keras.layers.InputLayer) else model.layers
+    return len(model.inputs[0].shape) == 2 and all(_is_plain(layer) for layer in chain)
+
+
+def _is_plain(layer: keras.Layer) -> bool:
+    if type(layer) is keras.layers.Dropout:
+        return layer.noise_shape is None
+    if type(layer) is not keras.layers.Dense:
+        return False
+    held = (layer.bias_regularizer, layer.activity_regularizer, layer.kernel_constraint, layer.bias_constraint)
+    penalty = layer.kernel_regularizer
+    return layer.use_bias and not any(held) and (penalty is None or type(penalty) is keras.regularizers.L2)
+
+
+class Stack:
+    """Heads whose weights lie side by side: a variable of shape (heads, ...) for each of one head's."""
+
+    def __init__(self, members: Sequence[Member], x: tf.Tensor, y: tf.Tensor, task: Task):
+        """Begin with the weights that the members have.
+
+        Args:
+            members: heads that differ in numbers only; optimizer and loss are those of the first.
+            x: (n, features) float32.
+            y: (n, ...) targets as the loss takes them.
+            task: gives loss and metric.
+        """
+        self.members, self._x, self._y, self._task = tuple(members), x, y, task
+        first = members[0]
+        columns = zip(*(member.model.trainable_variables for member in members), strict=True)
+        # a bias gets a dimension, so that it is added to all rows of its head
+        self.variables = [keras.Variable(tf.stack([_matrix(one) for one in column])) for column in columns]
+        self.optimizer = OPTIMIZERS[first.config.optimizer](first.config, 1.0)
+        self.optimizer.build(self.variables)
+        loss = make_loss(first.config, task)
+        self._loss = type(loss).from_config(loss.get_config() | {"reduction": "none"})
+        # of each learning rate, as a plateau lowers it
+        self.factors = keras.Variable(np.ones(len(members), "float32"))
+        self._decayed = [decays(variable) for variable in first.model.trainable_variables]
+        self._decay = _each([member.config.weight_decay for member in members])
+        self._rates = tf.constant(
+            np.stack([m.rates(max(m.num_steps for m in members)) for m in members], axis=1), "float32"
+        )
+        weights = [member.weights for member in members]
+        self._weights = None if weights[0] is None else tf.constant(np.stack(weights), "float32")
+        self._compiled: dict[str, Callable] = {}
+
+    def learn(self, orders: np.ndarray, first_step: int) -> dict[str, np.ndarray]:
+        """Take the steps of an epoch.
+
+        Args:
+            orders: (heads, rows) of each head, indices of the rows in their order.
+            first_step: number of the epoch's first step, over all epochs.
+
+        Returns:
+            Loss and metric of each head, (heads,) float32, as means over the epoch.
+        """
+        return self._call("learn", self._epoch, tf.constant(orders), tf.constant(first_step))
+
+    def judge(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return loss and metric of each head, (heads,) float32, on some rows, (rows,) indices."""
+        return self._call("judge", self._judge, tf.constant(rows))
+
+    def rate(self, number: int, step: int) -> float:
+        """Return the learning rate of a head at a step; after the last, that of the last."""
+        planned = self._rates[min(step, len(self._rates) - 1), number]
+        return float(planned * self.factors[number])
+
+    def scale_rate(self, number: int, factor: float) -> None:
+        """Multiply the learning rate of a head from here on."""
+        factors = keras.ops.convert_to_numpy(self.factors).copy()
+        factors[number] *= factor
+        self.factors.assign(factors)
+
+    def put(self, number: int) -> None:
+        """Give a head's own model the weights that it has here."""
+        model = self.members[number].model
+        for stacked, own in zip(self.variables, model.trainable_variables, strict=True):
+            own.assign(tf.reshape(keras.ops.convert_to_tensor(stacked)[number], own.shape))
+
+    def only(self, numbers: Sequence[int]) -> "Stack":
+        """Return a stack of some of the heads, that go on where they are."""
+        found = Stack([self.members[number] for number in numbers], self._x, self._y, self._task)
+        ours = [*self.variables, self.factors, *self.optimizer.variables]
+        theirs = [*found.variables, found.factors, *found.optimizer.variables]
+        for old, new in zip(ours, theirs, strict=True):
+            held = keras.ops.convert_to_tensor(old)
+            new.assign(held if old.shape == new.shape else tf.gather(held, list(numbers)))
+        return found
+
+    def _call(self, name: str, function: Callable, *arguments: tf.Tensor) -> dict[str, np.ndarray]:
+        if name not in self._compiled:
+            signature = [tf.TensorSpec((*one.shape[:-1], None) if one.shape else (), one.dtype) for one in arguments]
+            compiled = tf.function(function, jit_compile=False, autograph=False)
+            self._compiled[name] = compiled.get_concrete_function(*signature)
+        return {name: value.numpy() for name, value in self._compiled[name](*arguments).items()}
+
+    def _epoch(self, orders: tf.Tensor, first_step: tf.Tensor) -> dict[str, tf.Tensor]:
+        size, count = self.members[0].config.batch_size, tf.shape(orders)[1]
+        nothing = tf.zeros(len(self.members))
+
+        def take(first: tf.Tensor, loss: tf.Tensor, measure: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            chosen = orders[:, first : first + size]
+            found = self._step(chosen, first_step + first // size)
+            rows = tf.cast(tf.shape(chosen)[1], "float32")
+            return first + size, loss + found["loss"] * rows, measure + found["measure"] * rows
+
+        start = (tf.constant(0), nothing, nothing)
+        _, loss, measure = tf.while_loop(lambda first, *_: first < count, take, start)
+        rows = tf.cast(count, "float32")
+        return {"loss": loss / rows, "measure": measure / rows}
+
+    def _step(self, chosen: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        x, y = tf.gather(self._x, chosen), tf.gather(self._y, chosen)
+        weights = None if self._weights is None else tf.gather(self._weights, chosen, batch_dims=1)
+        tensors = [keras.ops.convert_to_tensor(variable) for variable in self.variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(tensors)
+            found = self._found(self._logits(x, tensors, training=True), y, tensors, weights)
+            # heads share nothing, so the gradient of the sum is that of each
+            total = tf.reduce_sum(found["loss"])
+        self._move(tape.gradient(total, tensors), self._rates[step] * self.factors)
+        return found
+
+    def _move(self, gradients: Sequence[tf.Tensor], rates: tf.Tensor) -> None:
+        """Let the optimizer take its step, each head at its own rate; decay first, as in `GroupedOptimizer`."""
+        rates = rates[:, None, None]
+        for variable, decayed in zip(self.variables, self._decayed, strict=True):
+            if decayed and np.any(self._decay):
+                variable.assign(variable - variable * self._decay * rates)
+        for gradient, variable in zip(gradients, self.variables, strict=True):
+            self.optimizer.update_step(gradient, variable, rates)
+        self.optimizer.iterations.assign_add(1)
+
+    def _judge(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        tensors = [keras.ops.convert_to_tensor(variable) for variable in self.variables]
+        x, y = tf.gather(self._x, rows)[None], tf.gather(self._y, rows)
+        logits = self._logits(x, tensors, training=False)
+        y = tf.broadcast_to(y[None], tf.concat([[len(self.members)], tf.shape(y)], 0))
+        return self._found(logits, y, tensors, None)
+
+    def _logits(self, x: tf.Tensor, tensors: Sequence[tf.Tensor], *, training: bool) -> tf.Tensor:
+        """Return (heads, rows, outputs) for rows of each head (heads, rows, features), or for (1, rows, features)."""
+        left = iter(tensors)
+        for layers in zip(*(member.layers for member in self.members), strict=True):
+            if isinstance(layers[0], keras.layers.Dense):
+                kernel, bias = next(left), next(left)
+                x = layers[0].activation(tf.matmul(x, kernel) + bias)
+            elif training and any(layer.rate for layer in layers):
+                x = tf.stack([layer(x[number], training=True) for number, layer in enumerate(layers)])
+        return x
+
+    def _found(
+        self, logits: tf.Tensor, y: tf.Tensor, tensors: Sequence[tf.Tensor], weights: tf.Tensor | None
+    ) -> dict[str, tf.Tensor]:
+        """Return loss and metric of each head, as means over its rows."""
+        heads = len(self.members)
+        # losses and metrics of Keras take one dimension of examples
+        flat, answers = (tf.reshape(one, tf.concat([[-1], tf.shape(one)[2:]], 0)) for one in (logits, y))
+        flat = tf.ensure_shape(flat, (None, logits.shape[-1]))
+        losses = tf.reshape(self._loss(answers, flat), (heads, -1))
+        measures = tf.reshape(tf.cast(_MEASURES[self._task.name](answers, flat), "float32"), (heads, -1))
+        losses = losses if weights is None else losses * weights
+        return {"loss": tf.reduce_mean(losses, 1) + self._penalty(tensors), "measure": tf.reduce_mean(measures, 1)}
+
+    def _penalty(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the L2 penalties of each head, (heads,)."""
+        total, left = tf.zeros(len(self.members)), iter(tensors)
+        for layers in zip(*(member.layers for member in self.members), strict=True):
+            if isinstance(layers[0], keras.layers.Dense):
+                kernel, _ = next(left), next(left)
+                penalties = [one.kernel_regularizer for one in layers]
+                factors = [0.0 if one is None else float(one.l2) for one in penalties]
+                if any(factors):
+                    total += tf.constant(factors, "float32") * tf.reduce_sum(tf.square(kernel), (1, 2))
+        return total
+
+
+def _matrix(variable: keras.Variable) -> tf.Tensor:
+    tensor = keras.ops.convert_to_tensor(variable)
+    return tensor[None] if len(tensor.shape) == 1 else tensor
+
+
+def _each(values: Sequence[float]) -> np.ndarray:
+    """Return a number of each head, (heads, 1, 1) float32, to be multiplied with what is stacked."""
+    return np.array(values, "float32")[:, None, None]
