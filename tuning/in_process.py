@@ -10,6 +10,7 @@ class InProcess:
     """Runs a job when its result is asked for."""
 
     slots = 1
+    at_once = False
 
     def __init__(self, runner: Runner):
         self._runner = runner

@@ -1,5 +1,6 @@
 """The loop of a search: propose, write down, run, write down; until the budget or the space is used up."""
 
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,14 @@ from tuning.job import Job
 from tuning.medians import median_curve
 from tuning.ranking import TOP, leaders
 from tuning.seeds import trial_seed
-from tuning.study import Study
-from tuning.trial import Proposal, Trial
+from tuning.study import DEATHS, Study
+from tuning.trial import Key, Proposal, Trial
 from zoo.errors import RunStateError
 
 # A search of which the first trials all fail is not made better by more of them.
 ALL_FAILED = 5
+# Trials that are begun before it is known how long one takes, where time is limited.
+_FIRST_ROUND = 4
 
 
 class Algorithm(Protocol):
@@ -24,12 +27,19 @@ class Algorithm(Protocol):
     def propose(self, trials: Sequence[Trial], index: int) -> Proposal | None:
         """Return what trial `index` is to try: None for nothing any more, WAIT for nothing yet."""
 
+    def ahead(self, trials: Sequence[Trial]) -> int | None:
+        """Return how many proposals are no worse for not knowing what becomes of those before; None for all."""
+
 
 class Executor(Protocol):
-    """Runs jobs, `slots` at a time, of which `busy` are not done."""
+    """Runs jobs, `slots` at a time, of which `busy` are not done.
+
+    Where it runs them `at_once`, the last bits of each depend on all that it was given since it was last done.
+    """
 
     slots: int
     busy: int
+    at_once: bool
 
     def submit(self, job: Job) -> None:
         """Take a job on; fewer than `slots` are at work."""
@@ -49,6 +59,21 @@ class Budget:
 
     max_trials: int | None = None
     max_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Where trials come from: the search, or the runs with fresh seeds after it.
+
+    Attributes:
+        repeats: whether they are runs with fresh seeds.
+        make: gives the trial of a key that was not begun (None for the next), or None and why there is none.
+        ahead: gives the keys of those that may be run at once.
+    """
+
+    repeats: bool
+    make: Callable[[Key | None], tuple[Trial | None, str]]
+    ahead: Callable[[], Sequence[Key]]
 
 
 @dataclass(frozen=True)
@@ -91,40 +116,111 @@ class Loop:
         """
         waiting = [trial for trial in self.study.unfinished if not trial.repeat]
         self.prune()
+        return self._run(waiting, _Phase(False, self._next, self._numbers_ahead))
+
+    def repeat(self, count: int) -> None:
+        """Run the best trials again, each with `count` fresh seeds."""
+        asked = {
+            (trial.number, again): Trial(
+                trial.number, _whole(trial.proposal), "running", repeat=again, seed=self._seed(trial, again)
+            )
+            for again in range(1, count + 1)
+            for trial in leaders(self.study)
+        }
+
+        def new() -> list[Key]:
+            return [key for key in asked if self.study.of(key) is None][: self.executor.slots]
+
+        waiting = [trial for trial in self.study.unfinished if trial.key in asked]
+        if not self.executor.at_once:
+            waiting += [asked[key] for key in asked if self.study.of(key) is None]
+        self._run(waiting, _Phase(True, lambda key: (asked.get(key), ""), new))
+
+    def _run(self, waiting: list[Trial], phase: _Phase) -> str:
+        """Run trials until there is a reason to stop; return the reason.
+
+        Args:
+            waiting: begun before, or to be tried again.
+            phase: says what comes after them.
+        """
         while True:
-            reason = self._fill(waiting)
+            reason = self._fill_round(waiting, phase) if self.executor.at_once else self._fill(waiting, phase)
             if not self.executor.busy:
                 return reason
             for trial in self.executor.results():
                 self._ended(trial, waiting)
 
-    def repeat(self, count: int) -> None:
-        """Run the best trials again, each with `count` fresh seeds."""
-        best = leaders(self.study)
-        waiting = [
-            Trial(trial.number, _whole(trial.proposal), "running", repeat=again, seed=self._seed(trial, again))
-            for again in range(1, count + 1)
-            for trial in best
-            if all(found.repeat != again or found.status == "running" for found in self.study.repeats_of(trial.number))
-        ]
-        while waiting or self.executor.busy:
-            while waiting and self.executor.busy < self.executor.slots:
-                self._begin(waiting.pop(0))
-            for trial in self.executor.results():
-                self._ended(trial, waiting)
-
-    def _fill(self, waiting: list[Trial]) -> str:
+    def _fill(self, waiting: list[Trial], phase: _Phase) -> str:
         """Give the executor work; return why there is no more, where there is none."""
         while self.executor.busy < self.executor.slots:
-            trial, reason = self._next(waiting)
+            trial, reason = (waiting.pop(0), "") if waiting else phase.make(None)
             if trial is None:
                 return reason
-            self._begin(trial)
+            self.study.begin(trial)
+            self.executor.submit(self._job(trial, self.study.trials))
         return ""
 
-    def _next(self, waiting: list[Trial]) -> tuple[Trial | None, str]:
+    def _fill_round(self, waiting: list[Trial], phase: _Phase) -> str:
+        """Give the executor a round that was cut off, or a trial alone that is tried again, or a new round."""
+        cut_off = [key for key in self.study.round if bool(key[1]) == phase.repeats and self._is_cut_off(key)]
+        if cut_off:
+            waiting[:] = [trial for trial in waiting if trial.key not in cut_off]
+            reason = self._submit(self.study.round, phase)
+            if self.executor.busy:
+                return reason
         if waiting:
-            return waiting.pop(0), ""
+            return self._submit([waiting.pop(0).key], phase)
+        keys = list(phase.ahead())
+        if len(keys) > 1:
+            self.study.begin_round(keys)
+        return self._submit(keys or [None], phase)
+
+    def _is_cut_off(self, key: Key) -> bool:
+        """Whether a trial of a round was to run with it and did not end; what kills processes runs alone in the end."""
+        trial = self.study.of(key)
+        return (
+            trial is None or trial.status == "running" and trial.attempts == 1 and self.study.deaths(key) < DEATHS - 1
+        )
+
+    def _submit(self, keys: Sequence[Key | None], phase: _Phase) -> str:
+        """Give the executor trials to run at once, with those that have ended where others of the round did not."""
+        members, reason = [], ""
+        for key in keys:
+            trial = key and self.study.of(key)
+            ended = trial is not None and len(keys) > 1 and not self._is_cut_off(key)
+            if trial is None:
+                trial, reason = phase.make(key)
+            if trial is None:
+                break
+            if not ended:
+                self.study.begin(trial)
+            members.append((trial, ended))
+        if not all(ended for _, ended in members):
+            before = [trial for trial in self.study.trials if trial.number < members[0][0].number]
+            for trial, ended in members:
+                self.executor.submit(self._job(trial, before, ended=ended))
+        return reason
+
+    def _numbers_ahead(self) -> list[Key]:
+        """Return the keys of the next trials that may be proposed without knowing of each other."""
+        trials = self.study.trials
+        first, most = len(trials), self.algorithm.ahead(trials)
+        count = self.executor.slots if most is None else min(most, self.executor.slots)
+        if self.budget.max_trials is not None:
+            count = min(count, self.budget.max_trials - first)
+        if self.budget.max_seconds is not None:
+            count = min(count, self._fitting())
+        return [(number, 0) for number in range(first, first + count)]
+
+    def _fitting(self) -> int:
+        """Return how many trials half of the time that is left is enough for, as far as those before tell."""
+        seconds = [trial.seconds for trial in self.study.trials if trial.seconds]
+        if not seconds:
+            return _FIRST_ROUND
+        return max(1, int((self.budget.max_seconds - self.spent) / 2 / statistics.mean(seconds)))
+
+    def _next(self, key: Key | None = None) -> tuple[Trial | None, str]:
+        """Propose the next trial; its key may be known before."""
         trials = self.study.trials
         number, most = len(trials), self.budget.max_trials
         if most is not None and number >= most:
@@ -146,13 +242,12 @@ class Loop:
     def _seed(self, trial: Trial, again: int) -> int:
         return trial_seed(self.study.about["seed"], trial.number, again)
 
-    def _begin(self, trial: Trial) -> None:
-        self.study.begin(trial)
+    def _job(self, trial: Trial, before: Sequence[Trial], *, ended: bool = False) -> Job:
+        """Return a trial as it is run: what is known of others is what became of those before."""
         best = leaders(self.study)
         cost = self.study.objective.cost(best[-1].score) if len(best) >= TOP else float("inf")
-        curve = median_curve(self.study.trials) if self.ends_hopeless and not trial.repeat else None
-        keep_under = float("-inf") if trial.repeat else cost
-        self.executor.submit(Job(trial, keep_under, curve[1] if curve else ()))
+        curve = median_curve(before) if self.ends_hopeless and not trial.repeat else None
+        return Job(trial, float("-inf") if trial.repeat or ended else cost, curve[1] if curve else (), ended)
 
     def _ended(self, trial: Trial, waiting: list[Trial]) -> None:
         trial = self.study.end(trial, spent=self.spent)

@@ -53,6 +53,12 @@ class Algorithm:
         """
         return ALGORITHMS[self.name](self.setup, trials, index)
 
+    def ahead(self, trials: Sequence[Trial]) -> int | None:
+        """Return how many proposals are no worse for not knowing what becomes of those before; None for all."""
+        if self.name in ("random", "grid"):
+            return None
+        return max(1, bayesian_search.num_initial(self.setup) - len(trials)) if self.name == "bayesian" else 1
+
 
 def make_algorithm(
     name: str,

@@ -31,6 +31,8 @@ class Probing:
     No trial is lost on it: each layout is warmed up by trials of the search. Only the copies that are timed are extra.
     """
 
+    at_once = False
+
     def __init__(self, runner: Runner, reporter: Reporter, *, cores: int | None = None):
         """Make ready.
 

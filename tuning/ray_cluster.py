@@ -24,6 +24,8 @@ class RayCluster:
     weights of good trials are written to.
     """
 
+    at_once = False
+
     def __init__(self, runner: Runner, address: str, *, slots: int | None = None):
         """Connect to a cluster.
 

@@ -38,7 +38,7 @@ class Stacking:
     """
 
     slots = MOST_TOGETHER
-    together = True
+    at_once = True
 
     def __init__(self, runner: RecipeRunner):
         self._runner = runner

@@ -14,7 +14,7 @@ from tuning.journal import Journal, Record
 from tuning.objective import Objective, parse_objective
 from tuning.space import Space
 from tuning.study_directory import JOURNAL, locked, make_directory, require_empty
-from tuning.trial import Proposal, Trial
+from tuning.trial import Key, Proposal, Trial
 from zoo.errors import RunStateError
 
 # What else a study writes into its directory.
@@ -37,6 +37,7 @@ class Study:
         path: of the directory.
         about: what the study was begun with: id, data, objective, space, algorithm, settings.
         spent_seconds: that all searches in it took so far.
+        round: the trials that were last said to run at once; some of them may not have been proposed.
     """
 
     def __init__(self, path: str | Path):
@@ -114,7 +115,8 @@ class Study:
     def _load(self, records: Sequence[Record]) -> None:
         self.about: dict[str, object] = {}
         self.spent_seconds, self._deaths = 0.0, {}
-        self._found: dict[tuple[int, int], Trial] = {}
+        self._found: dict[Key, Trial] = {}
+        self.round: tuple[Key, ...] = ()
         self._trials: tuple[Trial, ...] | None = None
         self._ranked: list[Trial] = []
         for record in records:
@@ -134,6 +136,8 @@ class Study:
                 raise RunStateError(
                     f"{self.path}: format {self.about['format']} of a later version; this one reads {FORMAT}"
                 )
+        elif kind == "round":
+            self.round = tuple((number, repeat) for number, repeat in record["members"])
         elif kind == "begun":
             self._take_begun(record)
         elif kind == "ended":
@@ -205,11 +209,23 @@ class Study:
         """Return the trials of the search that have a score, the best first; of equals the earlier."""
         return list(self._ranked)
 
+    def of(self, key: Key) -> Trial | None:
+        """Return a trial by its key, None where it was not proposed."""
+        return self._found.get(key)
+
+    def deaths(self, key: Key) -> int:
+        """Return how often the process died, or was killed, while a trial ran that has not ended since."""
+        return self._deaths.get(key, 0)
+
+    def begin_round(self, members: Sequence[Key]) -> None:
+        """Write down which trials are about to be proposed and run at once."""
+        self._add({"kind": "round", "members": [list(key) for key in members]}, patience=math.inf)
+
     def begin(self, trial: Trial) -> None:
         """Write down that a trial is about to run; before it does."""
         record = {"kind": "begun", "number": trial.number}
         record |= {"repeat": trial.repeat} if trial.repeat else {}
-        if (trial.number, trial.repeat) not in self._found:
+        if trial.key not in self._found:
             record |= {"seed": trial.seed, "proposal": _slim(trial.proposal)}
         # what is lost with the power is proposed again, the same
         self._add(record, patience=math.inf)
@@ -220,14 +236,14 @@ class Study:
         record = {"kind": "ended", "number": trial.number, "outcome": outcome}
         record |= {"repeat": trial.repeat} if trial.repeat else {}
         self._add(record | {"spent": round(self.spent_seconds if spent is None else spent, 3)}, patience=AT_RISK)
-        return self._found[trial.number, trial.repeat]
+        return self._found[trial.key]
 
     def pause(self, spent: float) -> None:
         """Write down that the search stops here, on purpose."""
         self._add({"kind": "paused", "spent": round(spent, 3)})
 
 
-def _key(record: Record) -> tuple[int, int]:
+def _key(record: Record) -> Key:
     return record["number"], record.get("repeat", 0)
 
 

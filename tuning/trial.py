@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Literal
 
 Value = bool | int | float | str | None
+# Number and repeat.
+Key = tuple[int, int]
 Status = Literal["running", "completed", "stopped", "failed"]
 
 
@@ -74,6 +76,11 @@ class Trial:
     peak_bytes: int | None = None
     error: str | None = None
     again: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Its number, and which of its repeats it is: no other trial of a study has the same."""
+        return self.number, self.repeat
 
     @property
     def name(self) -> str:

@@ -32,6 +32,8 @@ class _Worker:
 class Workers:
     """Runs jobs in `slots` processes, which are started when they are needed and share out the cores."""
 
+    at_once = False
+
     def __init__(self, runner: Runner, count: int, *, cores: int | None = None):
         """Make ready.
 

@@ -81,7 +81,7 @@ def search(path, algorithm, steps):
         def prune():
             kept.keep_only(worth_keeping(study))
 
-        with InProcess(run) as executor:
+        with (toy.AtOnce if algorithm == "ahead" else InProcess)(run) as executor:
             loop = Loop(study, make(algorithm, space), executor, Budget(TRIALS), prune=prune)
             loop.search()
             loop.repeat(1)
@@ -102,7 +102,8 @@ class Pure:
 
 def make(algorithm, space):
     """Return an algorithm by name."""
-    return toy.Draws() if algorithm == "toy" else Pure(algorithm, space)
+    toys = {"toy": toy.Draws, "ahead": toy.Ahead}
+    return toys[algorithm]() if algorithm in toys else Pure(algorithm, space)
 
 
 def in_child(path, algorithm, **how):

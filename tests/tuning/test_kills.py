@@ -23,6 +23,11 @@ def test_every_step_may_be_the_last(tmp_path):
     assert drive(tmp_path, "toy", 10)["steps"] > 50
 
 
+def test_trials_that_ran_at_once_do_so_again(tmp_path):
+    """Where the score of each depends on all of its round, those that had ended are run beside the others once more."""
+    assert drive(tmp_path, "ahead", 0)["steps"] > 50
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian", "hyperband"])
 def test_every_step_may_be_the_last_with_each_algorithm(tmp_path, algorithm):

@@ -7,8 +7,9 @@ import time
 from dataclasses import replace
 
 import pytest
-from toy import ABOUT, Waits, outcome, run, search
+from toy import ABOUT, Ahead, AtOnce, Waits, outcome, run, search
 
+from tuning.loop import Budget, Loop
 from tuning.study import DEATHS, JOURNAL, Study
 from zoo.errors import LockedError, RunStateError
 
@@ -171,3 +172,41 @@ def test_what_a_killed_search_left_is_removed_by_the_next(tmp_path):
     calls = []
     search(tmp_path / "a", 2, fresh_seeds=0, prune=lambda: calls.append(1))
     assert calls == [1]
+
+
+def test_trials_known_ahead_run_at_once(tmp_path):
+    """As many as the algorithm knows ahead, then those with fresh seeds; each is written down as it ends."""
+    executor = AtOnce(run)
+    study, why = search(tmp_path / "study", 6, algorithm=Ahead(), executor=executor, fresh_seeds=2)
+    assert why == "all 6 trials are done"
+    repeats = executor.rounds[2:]
+    assert executor.rounds[:2] == [[(0, 0), (1, 0), (2, 0), (3, 0)], [(4, 0), (5, 0)]]
+    assert sorted(map(len, repeats)) == [2, 4] and all(repeat for members in repeats for _, repeat in members)
+    assert all(trial.status == "completed" for trial in study.trials)
+    later = AtOnce(run)
+    same, _ = search(tmp_path / "study", 6, algorithm=Ahead(), executor=later, fresh_seeds=2)
+    assert outcome(same) == outcome(study) and not later.rounds
+
+
+def test_trial_of_a_round_that_raises_is_tried_again_alone(tmp_path):
+    """What may not repeat runs once more by itself, and the others keep what they found."""
+    failures = []
+
+    def fails_once(job):
+        if job.trial.number == 2 and not failures:
+            failures.append(job)
+            return replace(job.trial, status="failed", error="lost", again=True)
+        return run(job)
+
+    executor = AtOnce(fails_once)
+    study, _ = search(tmp_path / "study", 5, algorithm=Ahead(), executor=executor, fresh_seeds=0)
+    assert executor.rounds == [[(0, 0), (1, 0), (2, 0), (3, 0)], [(2, 0)], [(4, 0)]]
+    assert study.trials[2].attempts == 2 and study.trials[2].status == "completed"
+
+
+def test_limited_time_is_not_given_away_ahead(tmp_path):
+    """The first round is short, and no later one takes more than half of the time that is left."""
+    executor = AtOnce(lambda job: replace(run(job), seconds=4.0))
+    with Study.claim(tmp_path / "study", ABOUT) as study:
+        Loop(study, Ahead(), executor, Budget(7, max_seconds=20)).search()
+    assert [len(members) for members in executor.rounds] == [4, 2, 1]

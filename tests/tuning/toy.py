@@ -34,6 +34,52 @@ class Draws:
         return Proposal({"x": int(hashlib.sha256(repr((index, before)).encode()).hexdigest()[:6], 16) / 16**6})
 
 
+class Ahead(Draws):
+    """Proposes numbers that depend on the index alone, some of them ahead."""
+
+    def propose(self, trials, index):
+        """Return the proposal of an index."""
+        return super().propose([], index)
+
+    def ahead(self, trials):
+        """Return how many are known before any of them has run."""
+        return 4
+
+
+class AtOnce:
+    """Runs jobs at once; scores depend on who runs beside whom, as the last bits of heads in a stack do."""
+
+    slots, at_once = 4, True
+
+    def __init__(self, runner):
+        self.runner, self.waiting, self.rounds = runner, [], []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.waiting.clear()
+
+    @property
+    def busy(self):
+        """How many are not done."""
+        return len(self.waiting)
+
+    def submit(self, job):
+        """Take a job on."""
+        self.waiting.append(job)
+
+    def results(self):
+        """Yield those that had not ended before."""
+        beside = [job.trial.key for job in self.waiting]
+        self.rounds.append([key for key, job in zip(beside, self.waiting, strict=True) if not job.ended])
+        for job in list(self.waiting):
+            done = self.runner(job)
+            self.waiting.remove(job)
+            if not job.ended:
+                yield replace(done, score=done.score and done.score + len(repr(beside)) * 1e-9)
+
+
 class Waits(Draws):
     """Proposes the second trial only when the first has ended."""
 
@@ -52,9 +98,9 @@ def run(job):
     return replace(job.trial, status="completed", score=score(job.trial), seconds=0.001, scores={"val_loss": 1.0})
 
 
-def search(path, max_trials, *, runner=run, algorithm=None, about=ABOUT, fresh_seeds=1, **how):
+def search(path, max_trials, *, runner=run, algorithm=None, about=ABOUT, fresh_seeds=1, executor=None, **how):
     """Search as `tuner search` does, and return the study and why it ended."""
-    with Study.claim(path, about) as study, InProcess(runner) as executor:
+    with Study.claim(path, about) as study, executor or InProcess(runner) as executor:
         loop = Loop(study, algorithm or Draws(), executor, Budget(max_trials), **how)
         try:
             why = loop.search()
