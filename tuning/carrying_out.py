@@ -19,7 +19,9 @@ from tuning.probing import Probing
 from tuning.ranking import worth_keeping
 from tuning.ray_cluster import RayCluster
 from tuning.report.page import write_report
+from tuning.run_trial import RecipeRunner
 from tuning.space import Space
+from tuning.stacking import Stacking
 from tuning.study import MODELS, STATES, Study
 from tuning.told import Told
 from tuning.trial import Trial
@@ -121,7 +123,11 @@ def make_executor(wishes: Wishes, runner: Runner, reporter: Reporter) -> Executo
         return Probing(runner, reporter)
     if wishes.cluster:
         return RayCluster(runner, wishes.cluster, slots=wishes.workers or None)
-    return Workers(runner, wishes.workers) if wishes.workers else InProcess(runner)
+    if wishes.workers:
+        return Workers(runner, wishes.workers)
+    # Hyperband cuts its trials and goes on with them, each from where it stands
+    stacks = wishes.stack and wishes.algorithm != "hyperband" and isinstance(runner, RecipeRunner)
+    return Stacking(runner) if stacks else InProcess(runner)
 
 
 def _run(loop: Loop, fresh_seeds: int, reporter: Reporter) -> None:

@@ -49,6 +49,12 @@ def cli() -> None:
 )
 @click.option("--cluster", help="Address of a Ray cluster, or local.")
 @click.option("--fresh-seeds", default=2, show_default=True, help="Runs of each of the best three before one is named.")
+@click.option(
+    "--stack/--no-stack",
+    default=True,
+    show_default=True,
+    help="Heads that differ in numbers only learn as one: sooner, with scores as of `finetune fit` to five digits.",
+)
 @click.option("--nested-folds", type=int, help="Judge the search itself: a whole one in each of so many outer folds.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings that all trials share.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One such setting; may be repeated.")

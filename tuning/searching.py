@@ -31,6 +31,7 @@ def search(
     fresh_seeds: int = 2,
     ends_hopeless: bool | None = None,
     nested_folds: int | None = None,
+    stack: bool = True,
     **settings: object,
 ) -> Study:
     """Search the settings of fine-tuning that are best on the validation side; the test side is never looked at.
@@ -53,6 +54,8 @@ def search(
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials end that are worse than half of the others; None where they are expensive.
         nested_folds: outer folds in which whole searches are made and judged, see `tuning.nested`; None for none.
+        stack: whether heads that differ in numbers only learn as one, which is faster. Their scores then differ from
+            those of `finetune.fit` in the fifth digit; False repeats them to the last bit.
         **settings: fields of `FinetuneConfig` that all trials share, such as model="mlp" or epochs=20; for a function
             `seed`, `tensorboard`, and arguments of `Model.fit`, such as validation_split=0.2.
 
@@ -67,7 +70,7 @@ def search(
     wishes = Wishes(
         **{"algorithm": algorithm, "max_trials": max_trials, "max_minutes": max_minutes, "objective": objective},
         **{"study": study, "workers": workers, "cluster": cluster, "fresh_seeds": fresh_seeds},
-        **{"ends_hopeless": ends_hopeless, "nested_folds": nested_folds},
+        **{"ends_hopeless": ends_hopeless, "nested_folds": nested_folds, "stack": stack},
     )
     if is_build(data):
         return search_build(data, targets, wishes, space=space, fit=settings, reporter=Reporter(verbose))

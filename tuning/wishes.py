@@ -28,6 +28,8 @@ class Wishes:
         ends_hopeless: whether trials are ended that are worse than half of the others at the same epoch; None where
             they are expensive: pictures, of which more than the head learns.
         nested_folds: outer folds, in each of which a whole search is made and judged; None for none.
+        stack: whether heads that differ in numbers only learn as one, in this process: sooner, and the same up to the
+            rounding of sums.
     """
 
     algorithm: str = "bayesian"
@@ -40,6 +42,7 @@ class Wishes:
     fresh_seeds: int = 2
     ends_hopeless: bool | None = None
     nested_folds: int | None = None
+    stack: bool = True
 
     def __post_init__(self):
         faults = []

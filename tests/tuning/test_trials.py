@@ -63,7 +63,7 @@ def trial(number=0, seed=5, **proposal):
 
 def test_best_is_repeated_by_fit_to_the_last_bit(table, tmp_path):
     """`tuner best --config` holds all that a trial was: `finetune fit` gets its score on the same validation side."""
-    study = search(table, tmp_path / "study")
+    study = search(table, tmp_path / "study", stack=False)
     best = tuning.candidates(study)[0].trial
     (tmp_path / "best.yaml").write_text(words.best_config(study))
     code = "from finetune.cli import main; main()"
