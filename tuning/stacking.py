@@ -1,8 +1,8 @@
 """Trials that learn as one where their heads can: in groups of those that differ in numbers only."""
 
 import time
+import warnings
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from finetune.config import FinetuneConfig
@@ -94,8 +94,12 @@ class Stacking:
         found, started = None, time.perf_counter()
         if len(group) > 1:
             forget_peak()
-            with tensorflow_quiet(), suppress(Exception):  # whatever it is, each of them finds out for itself
-                found = self._stacked(group)
+            try:
+                with tensorflow_quiet():
+                    found = self._stacked(group)
+            # whatever it is, each of them finds out for itself
+            except Exception as error:
+                warnings.warn(f"heads learn one by one: as one they cannot ({error!r})", RuntimeWarning, stacklevel=2)
         if found is None:
             yield from (self._runner(one.job) for one in group)
         else:

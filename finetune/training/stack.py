@@ -6,7 +6,7 @@ measures what that is worth. Each learns what it would learn alone, from the sam
 same dropout, up to the rounding of sums.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -31,6 +31,9 @@ _MEASURES = MappingProxyType(
     }
 )
 
+# Layers of a head that are computed for all heads as one.
+_COMPUTING = (keras.layers.Dense, keras.layers.Activation)
+
 
 @dataclass(frozen=True)
 class Member:
@@ -52,8 +55,18 @@ class Member:
 
     @cached_property
     def layers(self) -> list[keras.Layer]:
-        """Its layers but for the input."""
-        return [layer for layer in self.model.layers if not isinstance(layer, keras.layers.InputLayer)]
+        """Its layers but for the input and Dropout, which only some of the heads may have."""
+        return [layer for layer in self.model.layers if isinstance(layer, _COMPUTING)]
+
+    @cached_property
+    def dropouts(self) -> Mapping[int, keras.layers.Dropout]:
+        """Its layers that drop something out, by the number of `layers` before them."""
+        found, before = {}, 0
+        for layer in self.model.layers:
+            before += isinstance(layer, _COMPUTING)
+            if isinstance(layer, keras.layers.Dropout) and layer.rate:
+                found[before] = layer
+        return found
 
     def rates(self, num_steps: int) -> np.ndarray:
         """Return the learning rate of each step, (num_steps,) float32; the last goes on where the phase is shorter."""
@@ -64,13 +77,16 @@ class Member:
 
 def can_be_stacked(model: keras.Model) -> bool:
     """Whether a model is a chain of layers that a stack knows how to compute."""
-    chain = model.layers[1:] if isinstance(model.layers[0], keras.layers.InputLayer) else model.layers
-    return len(model.inputs[0].shape) == 2 and all(_is_plain(layer) for layer in chain)
+    chain = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    one_road = len(model.inputs) == len(model.outputs) == 1 and len(model.inputs[0].shape) == 2
+    return one_road and isinstance(chain[-1], _COMPUTING) and all(_is_plain(layer) for layer in chain)
 
 
 def _is_plain(layer: keras.Layer) -> bool:
     if type(layer) is keras.layers.Dropout:
         return layer.noise_shape is None
+    if type(layer) is keras.layers.Activation:
+        return True
     if type(layer) is not keras.layers.Dense:
         return False
     held = (layer.bias_regularizer, layer.activity_regularizer, layer.kernel_constraint, layer.bias_constraint)
@@ -141,7 +157,7 @@ class Stack:
         """Give a head's own model the weights that it has here."""
         model = self.members[number].model
         for stacked, own in zip(self.variables, model.trainable_variables, strict=True):
-            own.assign(tf.reshape(keras.ops.convert_to_tensor(stacked)[number], own.shape))
+            own.assign(tf.reshape(tf.convert_to_tensor(stacked)[number], own.shape))
 
     def only(self, numbers: Sequence[int]) -> "Stack":
         """Return a stack of some of the heads, that go on where they are."""
@@ -149,13 +165,15 @@ class Stack:
         ours = [*self.variables, self.factors, *self.optimizer.variables]
         theirs = [*found.variables, found.factors, *found.optimizer.variables]
         for old, new in zip(ours, theirs, strict=True):
-            held = keras.ops.convert_to_tensor(old)
+            held = tf.convert_to_tensor(old)
             new.assign(held if old.shape == new.shape else tf.gather(held, list(numbers)))
         return found
 
     def _call(self, name: str, function: Callable, *arguments: tf.Tensor) -> dict[str, np.ndarray]:
         if name not in self._compiled:
-            signature = [tf.TensorSpec((*one.shape[:-1], None) if one.shape else (), one.dtype) for one in arguments]
+            # any number of rows, and as many heads as there are
+            shapes = [(*one.shape[:-1], None) if one.shape.rank else () for one in arguments]
+            signature = [tf.TensorSpec(shape, one.dtype) for shape, one in zip(shapes, arguments, strict=True)]
             compiled = tf.function(function, jit_compile=False, autograph=False)
             self._compiled[name] = compiled.get_concrete_function(*signature)
         return {name: value.numpy() for name, value in self._compiled[name](*arguments).items()}
@@ -178,7 +196,7 @@ class Stack:
     def _step(self, chosen: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         x, y = tf.gather(self._x, chosen), tf.gather(self._y, chosen)
         weights = None if self._weights is None else tf.gather(self._weights, chosen, batch_dims=1)
-        tensors = [keras.ops.convert_to_tensor(variable) for variable in self.variables]
+        tensors = [tf.convert_to_tensor(variable) for variable in self.variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(tensors)
             found = self._found(self._logits(x, tensors, training=True), y, tensors, weights)
@@ -198,7 +216,7 @@ class Stack:
         self.optimizer.iterations.assign_add(1)
 
     def _judge(self, rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        tensors = [keras.ops.convert_to_tensor(variable) for variable in self.variables]
+        tensors = [tf.convert_to_tensor(variable) for variable in self.variables]
         x, y = tf.gather(self._x, rows)[None], tf.gather(self._y, rows)
         logits = self._logits(x, tensors, training=False)
         y = tf.broadcast_to(y[None], tf.concat([[len(self.members)], tf.shape(y)], 0))
@@ -207,13 +225,20 @@ class Stack:
     def _logits(self, x: tf.Tensor, tensors: Sequence[tf.Tensor], *, training: bool) -> tf.Tensor:
         """Return (heads, rows, outputs) for rows of each head (heads, rows, features), or for (1, rows, features)."""
         left = iter(tensors)
-        for layers in zip(*(member.layers for member in self.members), strict=True):
-            if isinstance(layers[0], keras.layers.Dense):
+        for place, layer in enumerate(self.members[0].layers):
+            x = self._dropped(x, place) if training else x
+            if isinstance(layer, keras.layers.Dense):
                 kernel, bias = next(left), next(left)
-                x = layers[0].activation(tf.matmul(x, kernel) + bias)
-            elif training and any(layer.rate for layer in layers):
-                x = tf.stack([layer(x[number], training=True) for number, layer in enumerate(layers)])
+                x = tf.matmul(x, kernel) + bias
+            x = layer.activation(x)
         return x
+
+    def _dropped(self, x: tf.Tensor, place: int) -> tf.Tensor:
+        """Return what the layer at a place takes: each head has a Dropout of its own before it, or none."""
+        dropouts = [member.dropouts.get(place, lambda rows, training: rows) for member in self.members]
+        if not any(place in member.dropouts for member in self.members):
+            return x
+        return tf.stack([dropout(rows, training=True) for dropout, rows in zip(dropouts, tf.unstack(x), strict=True)])
 
     def _found(
         self, logits: tf.Tensor, y: tf.Tensor, tensors: Sequence[tf.Tensor], weights: tf.Tensor | None
@@ -242,7 +267,7 @@ class Stack:
 
 
 def _matrix(variable: keras.Variable) -> tf.Tensor:
-    tensor = keras.ops.convert_to_tensor(variable)
+    tensor = tf.convert_to_tensor(variable)
     return tensor[None] if len(tensor.shape) == 1 else tensor
 
 

@@ -1,10 +1,16 @@
 """Trials that learn as one: what each of them would be alone, sooner."""
 
+from dataclasses import replace
+from typing import get_args
+
+import keras
 import numpy as np
 import pytest
 
-from finetune.config import make_config
+from finetune.config import FinetuneConfig, make_config
 from finetune.together import ELEMENTWISE
+from finetune.training.schedules import learning_rate_schedule
+from finetune.training.stack import Member
 from tuning import stacking
 from tuning.ground import Grounds
 from tuning.job import Job
@@ -34,7 +40,7 @@ def table(tmp_path):
 
 def runner(table, tmp_path, **settings):
     """Return what runs trials on a table."""
-    chosen = {"data": table, "target": "label", "epochs": 6, "units": (8,), "batch_size": 16}
+    chosen = {"data": table, "target": "label", "epochs": 4, "units": (8,), "batch_size": 16}
     kept = Kept(tmp_path / "models", "id")
     task = settings.pop("task", "classification")
     return RecipeRunner(Grounds(make_config(chosen | settings)), objective_for(task), kept, tmp_path / "states")
@@ -50,8 +56,9 @@ def together(one, asked):
     groups, real = [], stacking.learn_together
 
     def watched(lessons, *arguments):
-        groups.append([lesson.config.seed - 50 for lesson in lessons])
-        return real(lessons, *arguments)
+        found = real(lessons, *arguments)
+        groups.extend([[lesson.config.seed - 50 for lesson in lessons]] * bool(found))
+        return found
 
     with pytest.MonkeyPatch.context() as patch, Stacking(one) as executor:
         patch.setattr(stacking, "learn_together", watched)
@@ -77,11 +84,125 @@ def test_optimizers(table, tmp_path, optimizer):
     """Rates, decay, L2 and dropout of their own, and one optimizer: each has the curve and the scores it has alone."""
     one = runner(table, tmp_path, optimizer=optimizer, schedule="cosine")
     asked = jobs(
-        {"learning_rate": 0.02, "weight_decay": 0.01},
-        {"learning_rate": 0.005, "dropout": 0.3},
-        {"learning_rate": 0.01, "l2": 0.01, "dropout": 0.1},
+        {"learning_rate": 0.02, "weight_decay": 0.1},
+        {"learning_rate": 0.005, "l2": 0.01, "dropout": 0.3},
     )
+    found, groups = together(one, asked)
+    assert groups == [[0, 1]]
+    for job in asked:
+        same(found[job.trial.number], one(job))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": "plateau", "decay_epochs": 1, "decay_factor": 0.5, "learning_rate": 0.3},
+        {"schedule": "one_cycle"},
+        {"schedule": "step"},
+        {"schedule": "cosine_restarts", "warmup_epochs": 1},
+        {"class_weights": "balanced", "label_smoothing": 0.1},
+        {"loss": "focal"},
+        {"model": "linear"},
+        {"units": (8, 4), "activation": "gelu"},
+        {"task": "regression", "target": "number"},
+        {"task": "regression", "target": "number", "loss": "huber"},
+    ],
+    ids=str,
+)
+def test_settings(table, tmp_path, settings):
+    """Schedules, losses, weights and networks: each head has the curve and the scores it has alone."""
+    one = runner(table, tmp_path, **settings)
+    asked = jobs({"dropout": 0.2, "l2": 0.001}, {"l2": 0.01}, {"dropout": 0.4, "epochs": 2})
     found, groups = together(one, asked)
     assert groups == [[0, 1, 2]]
     for job in asked:
         same(found[job.trial.number], one(job))
+
+
+def test_rates_of_every_schedule_are_those_of_its_steps():
+    """Rates that are asked for all steps at once are those of one step after the other."""
+    for name in get_args(FinetuneConfig.model_fields["schedule"].annotation):
+        for warmup in (0, 1):
+            config = make_config({"schedule": name, "warmup_epochs": warmup})
+            schedule = learning_rate_schedule(config, learning_rate=0.1, steps_per_epoch=7, epochs=6)
+            member = Member(None, config, schedule, num_steps=42)
+            expected = [float(schedule(keras.ops.convert_to_tensor(step))) for step in range(42)]
+            np.testing.assert_allclose(member.rates(42), np.array(expected, "float32"), rtol=1e-6, err_msg=name)
+
+
+def test_heads_that_are_done_leave_the_others(table, tmp_path):
+    """Each stops for itself, by patience or at its last epoch, and the others go on as if it had never been there."""
+    one = runner(table, tmp_path, epochs=14, patience=2)
+    asked = jobs(*({"learning_rate": rate} for rate in (0.3, 0.1, 0.003)), {"epochs": 1}, {"epochs": 2})
+    found, groups = together(one, asked)
+    epochs = [found[number].epochs for number in range(5)]
+    assert groups == [[0, 1, 2, 3, 4]] and epochs[3:] == [1, 2] and epochs[2] == 14 > min(epochs[:2])
+    for job in asked:
+        same(found[job.trial.number], one(job))
+
+
+def test_hopeless_heads_are_ended(table, tmp_path):
+    """A trial that is worse than half of those before ends early, and only that."""
+    one = runner(table, tmp_path, epochs=8)
+    first, second = jobs({"learning_rate": 0.02}, {"learning_rate": 0.02})
+    found, _ = together(one, [replace(first, medians=(2.0,) * 8), second])
+    assert (found[0].status, found[0].epochs) == ("stopped", 3) and found[1].status == "completed"
+    same(found[1], one(second))
+
+
+def test_head_that_diverges_fails_alone(table, tmp_path):
+    """Its loss is not finite any more, which is its own fault and no other's."""
+    one = runner(table, tmp_path, target="number", optimizer="sgd", model="linear", task="regression")
+    asked = jobs({"learning_rate": 0.01}, {"learning_rate": 10.0, "epochs": 200}, {"learning_rate": 0.02})
+    found, groups = together(one, asked)
+    assert groups == [[0, 1, 2]]
+    assert (found[1].status, found[1].again) == ("failed", False) and "not finite" in found[1].error
+    for number in (0, 2):
+        same(found[number], one(asked[number]))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"optimizer": "lamb"}, {"optimizer": "nadam"}, {"ema": 0.9}, {"clip_norm": 1.0}, {"accumulation_steps": 2}],
+    ids=str,
+)
+def test_what_a_stack_does_not_know_learns_alone(table, tmp_path, values):
+    """Settings by which one weight depends on others, or that are not in the stack: the same to the last bit."""
+    one = runner(table, tmp_path, epochs=2)
+    asked = jobs(values, values)
+    found, groups = together(one, asked)
+    assert not groups and [found[n].scores for n in range(2)] == [one(job).scores for job in asked]
+
+
+def test_only_those_of_a_kind_learn_as_one(table, tmp_path):
+    """Heads of other sizes, optimizers or batches are other groups, and a single one learns alone."""
+    one = runner(table, tmp_path, epochs=2)
+    kinds = [{}, {"batch_size": 8}, {"optimizer": "sgd"}, {"units": 4}]
+    found, groups = together(one, jobs(*kinds, *kinds[:3], {"units": 6}))
+    assert groups == [[0, 4], [1, 5], [2, 6]] and len(found) == 8
+
+
+def test_trial_that_had_ended_makes_up_the_stack(table, tmp_path):
+    """It learns once more, so that the other has the same bits as when both were new; nothing of it is yielded."""
+    one = runner(table, tmp_path)
+    first, second = jobs({"learning_rate": 0.02}, {"learning_rate": 0.01})
+    found, _ = together(one, [first, second])
+    again, groups = together(one, [replace(first, ended=True, keep_under=float("-inf")), second])
+    assert groups == [[0, 1]] and list(again) == [1]
+    assert again[1].scores == found[1].scores and again[1].curve == found[1].curve
+
+
+def test_fault_of_the_stack_is_told_and_costs_no_trial(table, tmp_path, monkeypatch):
+    """Where heads cannot learn as one for a reason that nobody thought of, each learns alone."""
+
+    def broken(*arguments):
+        raise RuntimeError("no such kernel")
+
+    said = []
+    monkeypatch.setattr(stacking, "learn_together", broken)
+    monkeypatch.setattr(stacking.warnings, "warn", lambda text, *_, **how: said.append(text))
+    with Stacking(runner(table, tmp_path, epochs=2)) as executor:
+        for job in jobs({}, {}):
+            executor.submit(job)
+        assert [trial.status for trial in executor.results()] == ["completed"] * 2
+    assert len(said) == 1 and "no such kernel" in said[0]
