@@ -25,7 +25,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python benchmarks/start_up.py --rounds 5
 	$(BIN)/python benchmarks/trunk_rate.py --rounds 3
 	$(BIN)/python benchmarks/head_trainer.py --rounds 3
-	$(BIN)/python benchmarks/stacked_heads.py --heads 1 8 --rounds 1
+	$(BIN)/python benchmarks/stacked_heads.py --heads 2 8 --rounds 1
 	$(BIN)/python benchmarks/unfreeze.py --unfreeze 1 --pictures 128 --rounds 1
 	$(BIN)/python benchmarks/plain_keras.py --pictures 400 --judged 0
 	$(BIN)/python benchmarks/growth.py --short

@@ -84,9 +84,8 @@ def main() -> None:
         runner = RecipeRunner(grounds, objective_for("classification"), kept, Path(folder) / "states")
         # features are computed by the first trial
         Trials(runner, 1, 0.0).alone()
-        print(
-            "\n| heads | | one after the other, s | in a stack, s | ratio | losses differ by |\n|---|---|---|---|---|---|"
-        )
+        print("\n| heads | | one after the other, s | in a stack, s | ratio | losses differ by |")
+        print("|---|---|---|---|---|---|")
         for count in options.heads:
             for name, dropout in DROPOUTS.items():
                 print_row(Trials(runner, count, dropout), count, name, options.rounds)
