@@ -17,6 +17,7 @@ import numpy as np
 from machine import in_turn, print_machine, ratios_to
 
 from finetune.config import make_config
+from finetune.progress import Reporter
 from tuning.ground import Grounds
 from tuning.job import Job
 from tuning.kept import Kept
@@ -48,7 +49,7 @@ class Trials:
     def stacked(self) -> float:
         """Run them at once; return the seconds."""
         started = time.perf_counter()
-        with Stacking(self._runner) as executor:
+        with Stacking(self._runner, Reporter(0)) as executor:
             for job in self._jobs:
                 executor.submit(job)
             self.found["stacked"] = list(executor.results())

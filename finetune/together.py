@@ -11,6 +11,7 @@ import tensorflow as tf
 from finetune.config import FIELDS, FinetuneConfig
 from finetune.data.split import Splits
 from finetune.learning import Curriculum, Learned, Lesson, Ready, begin, make_ready
+from finetune.progress import Reporter
 from finetune.training.epochs import Course, Diverged, Progress, Row, is_over, keep_the_end, remember, require_finite
 from finetune.training.fit import course_of, schedule_of, steps_an_epoch
 from finetune.training.lessons import order_of
@@ -22,9 +23,11 @@ from finetune.transfer.freeze import count_parameters
 MOST_HEADS = 16
 # Features of all examples lie in memory twice while heads learn.
 MOST_BYTES = 256_000_000
+# Rows that heads see over all epochs, from which on it takes some seconds.
+_LONG = 1_000_000
 # Optimizers that treat each weight for itself, so that those of other heads do not matter.
 ELEMENTWISE = frozenset(
-    ("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adamax", "lion")
+    ("adam", "adamw", "nadam", "adamax", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "lion")
 )
 # Settings in which the heads of a stack may differ.
 _FREE = frozenset(
@@ -67,7 +70,7 @@ class _Pupil:
 
 
 def learn_together(
-    lessons: Sequence[Lesson], trunks: Sequence[object], splits: Splits
+    lessons: Sequence[Lesson], trunks: Sequence[object], splits: Splits, *, reporter: Reporter
 ) -> list[Learned | Diverged] | None:
     """Let several heads learn as one; each learns what `learn` would teach it, up to the rounding of sums.
 
@@ -75,6 +78,7 @@ def learn_together(
         lessons: what each of them learns; `kin_of` their settings is one and the same.
         trunks: what comes before each head.
         splits: who learns and who picks.
+        reporter: shows a bar where it takes long.
 
     Returns:
         What became of each; None where such heads learn only alone.
@@ -87,7 +91,7 @@ def learn_together(
         if pupil is None:
             return None
         pupils.append(pupil)
-    _teach(pupils)
+    _teach(pupils, reporter)
     return [pupil.diverged or _learned(pupil) for pupil in pupils]
 
 
@@ -107,18 +111,22 @@ def _pupil(lesson: Lesson, trunk: object, splits: Splits) -> _Pupil | None:
     return _Pupil(course, ready, member, plan, Plateau.of(config) if config.schedule == "plateau" else None, told)
 
 
-def _teach(pupils: Sequence[_Pupil]) -> None:
+def _teach(pupils: Sequence[_Pupil], reporter: Reporter) -> None:
     """Take all epochs of all heads; those that are over leave the stack when they are half of it."""
     material = pupils[0].ready.material
     x, y = (tf.constant(np.asarray(rows)) for rows in (material.features[:], material.targets))
     stack, at_work, epoch = Stack([pupil.member for pupil in pupils], x, y, material.task), list(pupils), 0
     for pupil in pupils:
         pupil.told.on_train_begin()
-    while left := [number for number, pupil in enumerate(at_work) if not pupil.is_over]:
-        if 2 * len(left) <= len(at_work):
-            stack, at_work = stack.only(left), [at_work[number] for number in left]
-        _take_epoch(stack, at_work, epoch)
-        epoch += 1
+    epochs = max(pupil.plan.epochs for pupil in pupils)
+    is_long = len(pupils) * epochs * len(material.sides["train"]) > _LONG
+    with (reporter if is_long else Reporter(0)).track(f"{len(pupils)} trials as one", epochs, "epochs") as advance:
+        while left := [number for number, pupil in enumerate(at_work) if not pupil.is_over]:
+            if 2 * len(left) <= len(at_work):
+                stack, at_work = stack.only(left), [at_work[number] for number in left]
+            _take_epoch(stack, at_work, epoch)
+            epoch += 1
+            advance(1)
     for pupil in pupils:
         if pupil.progress.best_weights is not None:
             pupil.ready.model.set_weights(pupil.progress.best_weights)
@@ -130,16 +138,16 @@ def _take_epoch(stack: Stack, pupils: Sequence[_Pupil], epoch: int) -> None:
     running = [(number, pupil) for number, pupil in enumerate(pupils) if not pupil.is_over]
     for _, pupil in running:
         pupil.told.on_epoch_begin(epoch)
-    first, material, started = pupils[0], pupils[0].ready.material, time.perf_counter()
-    train, steps = material.sides["train"], steps_an_epoch(first.member.config, material)
+    material, started = pupils[0].ready.material, time.perf_counter()
+    train = material.sides["train"]
     orders = [train[order_of(len(train), seed=pupil.plan.seed, epoch=epoch)] for pupil in pupils]
-    learned = stack.learn(np.stack(orders), epoch * steps)
+    learned = stack.learn(np.stack(orders))
     judged = stack.judge(material.sides["validation"])
     seconds = round((time.perf_counter() - started) / len(running), 4)
     for number, pupil in running:
         row = {"epoch": epoch + 1, "phase": pupil.plan.phase, **_measured(pupil, learned, number, "")}
         row |= _measured(pupil, judged, number, "val_")
-        row |= {"learning_rate": stack.rate(number, (epoch + 1) * steps), "seconds": seconds}
+        row |= {"learning_rate": stack.rate(number), "seconds": seconds}
         _after_epoch(stack, pupil, number, row)
 
 

@@ -127,7 +127,7 @@ def make_executor(wishes: Wishes, runner: Runner, reporter: Reporter) -> Executo
         return Workers(runner, wishes.workers)
     # Hyperband cuts its trials and goes on with them, each from where it stands
     stacks = wishes.stack and wishes.algorithm != "hyperband" and isinstance(runner, RecipeRunner)
-    return Stacking(runner) if stacks else InProcess(runner)
+    return Stacking(runner, reporter) if stacks else InProcess(runner)
 
 
 def _run(loop: Loop, fresh_seeds: int, reporter: Reporter) -> None:

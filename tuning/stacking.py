@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from finetune.config import FinetuneConfig
+from finetune.progress import Reporter
 from finetune.together import MOST_HEADS, kin_of, learn_together
 from finetune.training.epochs import Diverged
 from tuning.ground import Ground
@@ -40,8 +41,8 @@ class Stacking:
     slots = MOST_TOGETHER
     at_once = True
 
-    def __init__(self, runner: RecipeRunner):
-        self._runner = runner
+    def __init__(self, runner: RecipeRunner, reporter: Reporter):
+        self._runner, self._reporter = runner, reporter
         self._waiting: list[Job] = []
 
     def __enter__(self) -> "Stacking":
@@ -111,7 +112,7 @@ class Stacking:
         ground = group[0].ground
         watches = [Watch(metric=watched_in(ground), medians=one.job.medians) for one in group]
         lessons = [ground.lesson(one.config, callbacks=[watch]) for one, watch in zip(group, watches, strict=True)]
-        learned = learn_together(*zip(*lessons, strict=True), ground.splits)
+        learned = learn_together(*zip(*lessons, strict=True), ground.splits, reporter=self._reporter)
         if learned is None:
             return None
         return [

@@ -8,7 +8,7 @@ import keras
 from finetune.training.groups import Clipping, Group, squared_norm
 
 # Optimizers whose `apply` does more than weight decay and `update_step` for each variable.
-_MORE_THAN_STEPS = (keras.optimizers.Muon, keras.optimizers.Nadam)
+MORE_THAN_STEPS = (keras.optimizers.Muon, keras.optimizers.Nadam)
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         for number, inner in enumerate(self._inner.optimizers):
             own = [(g, v) for g, v in zip(gradients, variables, strict=True) if self._group_of[id(v)] == number]
             own = [(gradient, variable) for gradient, variable in own if gradient is not None]
-            if isinstance(inner, _MORE_THAN_STEPS):
+            if isinstance(inner, MORE_THAN_STEPS):
                 inner.apply(*zip(*own, strict=True)) if own else None
             else:
                 self._step(inner, own)

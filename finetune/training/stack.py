@@ -17,6 +17,8 @@ import tensorflow as tf
 
 from finetune.config import FinetuneConfig
 from finetune.tasks import Task
+from finetune.training.grouped_optimizer import MORE_THAN_STEPS
+from finetune.training.loop import VALIDATION_BATCH
 from finetune.training.losses import make_loss
 from finetune.training.optimizers import OPTIMIZERS, decays
 from finetune.training.schedules import Schedule
@@ -111,7 +113,8 @@ class Stack:
         columns = zip(*(member.model.trainable_variables for member in members), strict=True)
         # a bias gets a dimension, so that it is added to all rows of its head
         self.variables = [keras.Variable(tf.stack([_matrix(one) for one in column])) for column in columns]
-        self.optimizer = OPTIMIZERS[first.config.optimizer](first.config, 1.0)
+        undecayed = first.config.model_copy(update={"weight_decay": 0.0})
+        self.optimizer = OPTIMIZERS[first.config.optimizer](undecayed, self._rates_now)
         self.optimizer.build(self.variables)
         loss = make_loss(first.config, task)
         self._loss = type(loss).from_config(loss.get_config() | {"reduction": "none"})
@@ -126,26 +129,32 @@ class Stack:
         self._weights = None if weights[0] is None else tf.constant(np.stack(weights), "float32")
         self._compiled: dict[str, Callable] = {}
 
-    def learn(self, orders: np.ndarray, first_step: int) -> dict[str, np.ndarray]:
+    def learn(self, orders: np.ndarray) -> dict[str, np.ndarray]:
         """Take the steps of an epoch.
 
         Args:
             orders: (heads, rows) of each head, indices of the rows in their order.
-            first_step: number of the epoch's first step, over all epochs.
 
         Returns:
             Loss and metric of each head, (heads,) float32, as means over the epoch.
         """
-        return self._call("learn", self._epoch, tf.constant(orders), tf.constant(first_step))
+        return self._call("learn", self._epoch, tf.constant(orders))
 
     def judge(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return loss and metric of each head, (heads,) float32, on some rows, (rows,) indices."""
-        return self._call("judge", self._judge, tf.constant(rows))
+        """Return loss and metric of each head, (heads,) float64, on some rows, (rows,) indices."""
+        parts = [rows[first : first + VALIDATION_BATCH] for first in range(0, len(rows), VALIDATION_BATCH)]
+        found = [self._call("judge", self._judge, tf.constant(part)) for part in parts]
+        shares = [len(part) / len(rows) for part in parts]
+        return {name: sum(one[name] * share for one, share in zip(found, shares, strict=True)) for name in found[0]}
 
-    def rate(self, number: int, step: int) -> float:
-        """Return the learning rate of a head at a step; after the last, that of the last."""
-        planned = self._rates[min(step, len(self._rates) - 1), number]
-        return float(planned * self.factors[number])
+    def rate(self, number: int) -> float:
+        """Return the learning rate that a head has now."""
+        return float(self._rates_now()[number, 0, 0])
+
+    def _rates_now(self) -> tf.Tensor:
+        """Return the learning rate of each head by the number of steps so far, (heads, 1, 1)."""
+        step = tf.minimum(tf.convert_to_tensor(self.optimizer.iterations), len(self._rates) - 1)
+        return (self._rates[step] * self.factors)[:, None, None]
 
     def scale_rate(self, number: int, factor: float) -> None:
         """Multiply the learning rate of a head from here on."""
@@ -169,22 +178,21 @@ class Stack:
             new.assign(held if old.shape == new.shape else tf.gather(held, list(numbers)))
         return found
 
-    def _call(self, name: str, function: Callable, *arguments: tf.Tensor) -> dict[str, np.ndarray]:
+    def _call(self, name: str, function: Callable, rows: tf.Tensor) -> dict[str, np.ndarray]:
         if name not in self._compiled:
             # any number of rows, and as many heads as there are
-            shapes = [(*one.shape[:-1], None) if one.shape.rank else () for one in arguments]
-            signature = [tf.TensorSpec(shape, one.dtype) for shape, one in zip(shapes, arguments, strict=True)]
+            signature = tf.TensorSpec((*rows.shape[:-1], None), rows.dtype)
             compiled = tf.function(function, jit_compile=False, autograph=False)
-            self._compiled[name] = compiled.get_concrete_function(*signature)
-        return {name: value.numpy() for name, value in self._compiled[name](*arguments).items()}
+            self._compiled[name] = compiled.get_concrete_function(signature)
+        return {name: value.numpy() for name, value in self._compiled[name](rows).items()}
 
-    def _epoch(self, orders: tf.Tensor, first_step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _epoch(self, orders: tf.Tensor) -> dict[str, tf.Tensor]:
         size, count = self.members[0].config.batch_size, tf.shape(orders)[1]
         nothing = tf.zeros(len(self.members))
 
         def take(first: tf.Tensor, loss: tf.Tensor, measure: tf.Tensor) -> tuple[tf.Tensor, ...]:
             chosen = orders[:, first : first + size]
-            found = self._step(chosen, first_step + first // size)
+            found = self._step(chosen)
             rows = tf.cast(tf.shape(chosen)[1], "float32")
             return first + size, loss + found["loss"] * rows, measure + found["measure"] * rows
 
@@ -193,7 +201,7 @@ class Stack:
         rows = tf.cast(count, "float32")
         return {"loss": loss / rows, "measure": measure / rows}
 
-    def _step(self, chosen: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _step(self, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
         x, y = tf.gather(self._x, chosen), tf.gather(self._y, chosen)
         weights = None if self._weights is None else tf.gather(self._weights, chosen, batch_dims=1)
         tensors = [tf.convert_to_tensor(variable) for variable in self.variables]
@@ -202,15 +210,18 @@ class Stack:
             found = self._found(self._logits(x, tensors, training=True), y, tensors, weights)
             # heads share nothing, so the gradient of the sum is that of each
             total = tf.reduce_sum(found["loss"])
-        self._move(tape.gradient(total, tensors), self._rates[step] * self.factors)
+        self._move(tape.gradient(total, tensors))
         return found
 
-    def _move(self, gradients: Sequence[tf.Tensor], rates: tf.Tensor) -> None:
+    def _move(self, gradients: Sequence[tf.Tensor]) -> None:
         """Let the optimizer take its step, each head at its own rate; decay first, as in `GroupedOptimizer`."""
-        rates = rates[:, None, None]
+        rates = self._rates_now()
         for variable, decayed in zip(self.variables, self._decayed, strict=True):
             if decayed and np.any(self._decay):
                 variable.assign(variable - variable * self._decay * rates)
+        if isinstance(self.optimizer, MORE_THAN_STEPS):
+            self.optimizer.apply(gradients, self.variables)
+            return
         for gradient, variable in zip(gradients, self.variables, strict=True):
             self.optimizer.update_step(gradient, variable, rates)
         self.optimizer.iterations.assign_add(1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from finetune.config import FinetuneConfig, make_config
+from finetune.progress import Reporter
 from finetune.together import ELEMENTWISE
 from finetune.training.schedules import learning_rate_schedule
 from finetune.training.stack import Member
@@ -55,12 +56,12 @@ def together(one, asked):
     """Return what becomes of jobs that are run at once, and in which groups they learned."""
     groups, real = [], stacking.learn_together
 
-    def watched(lessons, *arguments):
-        found = real(lessons, *arguments)
+    def watched(lessons, *arguments, **how):
+        found = real(lessons, *arguments, **how)
         groups.extend([[lesson.config.seed - 50 for lesson in lessons]] * bool(found))
         return found
 
-    with pytest.MonkeyPatch.context() as patch, Stacking(one) as executor:
+    with pytest.MonkeyPatch.context() as patch, Stacking(one, Reporter(0)) as executor:
         patch.setattr(stacking, "learn_together", watched)
         for job in asked:
             executor.submit(job)
@@ -163,7 +164,7 @@ def test_head_that_diverges_fails_alone(table, tmp_path):
 
 @pytest.mark.parametrize(
     "values",
-    [{"optimizer": "lamb"}, {"optimizer": "nadam"}, {"ema": 0.9}, {"clip_norm": 1.0}, {"accumulation_steps": 2}],
+    [{"optimizer": "lamb"}, {"optimizer": "muon"}, {"ema": 0.9}, {"clip_norm": 1.0}, {"accumulation_steps": 2}],
     ids=str,
 )
 def test_what_a_stack_does_not_know_learns_alone(table, tmp_path, values):
@@ -195,13 +196,13 @@ def test_trial_that_had_ended_makes_up_the_stack(table, tmp_path):
 def test_fault_of_the_stack_is_told_and_costs_no_trial(table, tmp_path, monkeypatch):
     """Where heads cannot learn as one for a reason that nobody thought of, each learns alone."""
 
-    def broken(*arguments):
+    def broken(*arguments, **how):
         raise RuntimeError("no such kernel")
 
     said = []
     monkeypatch.setattr(stacking, "learn_together", broken)
     monkeypatch.setattr(stacking.warnings, "warn", lambda text, *_, **how: said.append(text))
-    with Stacking(runner(table, tmp_path, epochs=2)) as executor:
+    with Stacking(runner(table, tmp_path, epochs=2), Reporter(0)) as executor:
         for job in jobs({}, {}):
             executor.submit(job)
         assert [trial.status for trial in executor.results()] == ["completed"] * 2
