@@ -46,41 +46,56 @@ class OpenVinoRunner:
         Raises:
             NotConverted: the network has something that OpenVINO does not know.
         """
-        options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": _PRECISIONS[precision]}
+        graphs = graph.parts() if precision == "bfloat16" else (graph,)
+        # what is large is rounded the most and computed the fastest, so it stays in float32
+        precisions = ["float32", precision][-len(graphs) :]
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / "network.pb"
-                file.write_bytes(graph.as_bytes())
-                core = _library().Core()
-                network = core.read_model(file)
-                network.reshape([1, *graph.picture_shape])
-                self._compiled = core.compile_model(_of_bytes(network), "CPU", options)
+            self._compiled = [_compiled(*one) for one in zip(graphs, precisions, strict=True)]
         except _NOT_CONVERTED as error:
             raise NotConverted(" ".join(str(error).split())[-200:]) from error
 
     def __call__(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the network's output (n, ...) float32 for each batch (n, ...) uint8, in order."""
-        count = _WAITING * self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        idle = [self._compiled.create_infer_request() for _ in range(count)]
-        running: deque[_Running] = deque()
-        coming: deque[np.ndarray] = deque()
-        shape = tuple(self._compiled.output(0).shape)[1:]
-        try:
-            for batch in batches:
-                coming.append(np.empty((len(batch), *shape), "float32"))
-                for number in range(len(batch)):
-                    request = idle.pop() if idle else running.popleft().finish()
-                    picture = np.ascontiguousarray(batch[number : number + 1])
-                    request.set_input_tensor(_library().Tensor(picture, shared_memory=True))
-                    request.start_async()
-                    running.append(_Running(request, picture, coming[-1], number))
-                while coming and not (running and running[0].rows is coming[0]):
-                    yield coming.popleft()
-        finally:
-            # also where a run is stopped: what is read must not be freed before
-            for one in running:
-                one.finish()
-        yield from coming
+        for compiled in self._compiled:
+            batches = _outputs(compiled, batches)
+        yield from batches
+
+
+def _compiled(graph: FrozenGraph, precision: str) -> object:
+    """Return a network or a part of it as OpenVINO runs it; a network takes bytes."""
+    options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": _PRECISIONS[precision]}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.pb"
+        file.write_bytes(graph.as_bytes())
+        core = _library().Core()
+        network = core.read_model(file)
+        network.reshape([1, *graph.picture_shape])
+        return core.compile_model(_of_bytes(network) if graph.takes_pictures else network, "CPU", options)
+
+
+def _outputs(compiled: object, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield what a compiled network gives for each batch; several pictures are on their way at any time."""
+    count = _WAITING * compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    idle = [compiled.create_infer_request() for _ in range(count)]
+    running: deque[_Running] = deque()
+    coming: deque[np.ndarray] = deque()
+    shape = tuple(compiled.output(0).shape)[1:]
+    try:
+        for batch in batches:
+            coming.append(np.empty((len(batch), *shape), "float32"))
+            for number in range(len(batch)):
+                request = idle.pop() if idle else running.popleft().finish()
+                picture = np.ascontiguousarray(batch[number : number + 1])
+                request.set_input_tensor(_library().Tensor(picture, shared_memory=True))
+                request.start_async()
+                running.append(_Running(request, picture, coming[-1], number))
+            while coming and not (running and running[0].rows is coming[0]):
+                yield coming.popleft()
+    finally:
+        # also where a run is stopped: what is read must not be freed before
+        for one in running:
+            one.finish()
+    yield from coming
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def identity(runtime: str, model: keras.Model) -> list[str]:
     """Return what of a runtime decides the numbers of a network, for the name of a cache entry."""
     if runtime == KERAS:
         return [keras.backend.backend(), *["one graph"] * suits_graph(model), keras.version(), "float32"]
-    return ["openvino", openvino_runner.version(), _precision(runtime), "picture by picture", keras.version()]
+    mixed = ["large maps in float32"] * (runtime == BFLOAT16)
+    return ["openvino", openvino_runner.version(), _precision(runtime), *mixed, "picture by picture", keras.version()]
 
 
 def hindrance(runtime: str) -> str:

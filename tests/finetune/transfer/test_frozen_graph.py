@@ -55,3 +55,23 @@ def test_random_layers_are_still():
     state = np.asarray(dropout.seed_generator.state)
     np.testing.assert_array_equal(answers(graph, PICTURES), PICTURES)
     np.testing.assert_array_equal(np.asarray(dropout.seed_generator.state), state)
+
+
+def test_parts_give_together_what_the_whole_gives(model):
+    """The first part ends where maps are last half as large as the picture; the second goes on from there."""
+    first, second = FrozenGraph(model).parts()
+    maps = answers(first, PICTURES)
+    assert maps.shape == (7, 16, 16, 16) and (first.takes_pictures, second.takes_pictures) == (True, False)
+    expected = answers(FrozenGraph(model), PICTURES)
+    np.testing.assert_allclose(answers(second, maps), expected, atol=1e-5 * expected.max())
+
+
+def test_network_without_stages_is_one_part():
+    """Where no stage ends, and where later layers take more than a stage gives, there is nothing to part."""
+    inputs = keras.Input((8, 8, 3))
+    plain = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+    x = keras.layers.Conv2D(2, 1, name="stage1_conv")(inputs)
+    beside = keras.layers.GlobalAveragePooling2D()(keras.layers.Concatenate()([x, inputs]))
+    for model in (plain, keras.Model(inputs, beside)):
+        graph = FrozenGraph(model)
+        assert graph.parts() == (graph,)

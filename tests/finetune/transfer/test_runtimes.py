@@ -192,7 +192,8 @@ def test_every_runtime_has_features_of_its_own(monkeypatch, model):
     monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")
     names = [runtimes.identity(runtime, model) for runtime in (KERAS, OPENVINO, BFLOAT16)]
     assert names[0] == [keras.backend.backend(), "one graph", keras.version(), "float32"]
-    assert names[1:] == [["openvino", "1.2", p, "picture by picture", keras.version()] for p in ("float32", "bfloat16")]
+    precisions = (["float32"], ["bfloat16", "large maps in float32"])
+    assert names[1:] == [["openvino", "1.2", *p, "picture by picture", keras.version()] for p in precisions]
 
 
 def test_missing_extra_is_said_with_the_command(monkeypatch):
