@@ -3,6 +3,7 @@
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import keras
 import numpy as np
@@ -12,7 +13,17 @@ from finetune.config import FIELDS, FinetuneConfig
 from finetune.data.split import Splits
 from finetune.learning import Curriculum, Learned, Lesson, Ready, begin, make_ready
 from finetune.progress import Reporter
-from finetune.training.epochs import Course, Diverged, Progress, Row, is_over, keep_the_end, remember, require_finite
+from finetune.training.epochs import (
+    Course,
+    Diverged,
+    Progress,
+    Row,
+    Weights,
+    is_over,
+    keep_the_end,
+    remember,
+    require_finite,
+)
 from finetune.training.fit import course_of, schedule_of, steps_an_epoch
 from finetune.training.lessons import order_of
 from finetune.training.schedules import Plateau
@@ -61,6 +72,7 @@ class _Pupil:
     plan: Course
     plateau: Plateau | None
     told: keras.callbacks.CallbackList
+    metric: str
     progress: Progress = field(default_factory=Progress)
     diverged: Diverged | None = None
 
@@ -108,7 +120,8 @@ def _pupil(lesson: Lesson, trunk: object, splits: Splits) -> _Pupil | None:
     steps = plan.epochs * steps_an_epoch(config, material)
     member = Member(ready.model, config, schedule_of(config, material, phase), steps, material.weights)
     told = keras.callbacks.CallbackList([*lesson.callbacks], add_history=False, model=ready.model)
-    return _Pupil(course, ready, member, plan, Plateau.of(config) if config.schedule == "plateau" else None, told)
+    plateau = Plateau.of(config) if config.schedule == "plateau" else None
+    return _Pupil(course, ready, member, plan, plateau, told, material.task.metric().name)
 
 
 def _teach(pupils: Sequence[_Pupil], reporter: Reporter) -> None:
@@ -143,19 +156,16 @@ def _take_epoch(stack: Stack, pupils: Sequence[_Pupil], epoch: int) -> None:
     orders = [train[order_of(len(train), seed=pupil.plan.seed, epoch=epoch)] for pupil in pupils]
     learned = stack.learn(np.stack(orders))
     judged = stack.judge(material.sides["validation"])
-    seconds = round((time.perf_counter() - started) / len(running), 4)
+    seconds, rates = round((time.perf_counter() - started) / len(running), 4), stack.rates()
+    held = cache(stack.arrays)
     for number, pupil in running:
         row = {"epoch": epoch + 1, "phase": pupil.plan.phase, **_measured(pupil, learned, number, "")}
         row |= _measured(pupil, judged, number, "val_")
-        row |= {"learning_rate": stack.rate(number), "seconds": seconds}
-        _after_epoch(stack, pupil, number, row)
+        row |= {"learning_rate": float(rates[number]), "seconds": seconds}
+        _after_epoch(stack, pupil, number, row, lambda number=number: [array[number].copy() for array in held()])
 
 
-def _after_epoch(stack: Stack, pupil: _Pupil, number: int, row: Row) -> None:
-    def weights() -> list[np.ndarray]:
-        stack.put(number)
-        return pupil.ready.model.get_weights()
-
+def _after_epoch(stack: Stack, pupil: _Pupil, number: int, row: Row, weights: Weights) -> None:
     try:
         for loss in (row["loss"], row["val_loss"]):
             require_finite(loss, row["epoch"], lambda: row["learning_rate"], pupil.progress)
@@ -173,11 +183,10 @@ def _after_epoch(stack: Stack, pupil: _Pupil, number: int, row: Row) -> None:
 
 def _measured(pupil: _Pupil, found: Mapping[str, np.ndarray], number: int, prefix: str) -> Row:
     """Return loss and metric of a head by the names that the history has for them."""
-    metric = pupil.ready.material.task.metric().name
-    unit = pupil.plan.unit if metric == "mae" else 1.0
+    unit = pupil.plan.unit if pupil.metric == "mae" else 1.0
     return {
         f"{prefix}loss": float(found["loss"][number]),
-        f"{prefix}{metric}": float(found["measure"][number]) * unit,
+        f"{prefix}{pupil.metric}": float(found["measure"][number]) * unit,
     }
 
 

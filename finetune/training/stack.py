@@ -147,9 +147,9 @@ class Stack:
         shares = [len(part) / len(rows) for part in parts]
         return {name: sum(one[name] * share for one, share in zip(found, shares, strict=True)) for name in found[0]}
 
-    def rate(self, number: int) -> float:
-        """Return the learning rate that a head has now."""
-        return float(self._rates_now()[number, 0, 0])
+    def rates(self) -> np.ndarray:
+        """Return the learning rate that each head has now, (heads,) float32."""
+        return self._rates_now().numpy()[:, 0, 0]
 
     def _rates_now(self) -> tf.Tensor:
         """Return the learning rate of each head by the number of steps so far, (heads, 1, 1)."""
@@ -162,11 +162,11 @@ class Stack:
         factors[number] *= factor
         self.factors.assign(factors)
 
-    def put(self, number: int) -> None:
-        """Give a head's own model the weights that it has here."""
-        model = self.members[number].model
-        for stacked, own in zip(self.variables, model.trainable_variables, strict=True):
-            own.assign(tf.reshape(tf.convert_to_tensor(stacked)[number], own.shape))
+    def arrays(self) -> list[np.ndarray]:
+        """Return the weights of all heads: an array (heads, ...) for each weight of a head's own model."""
+        shapes = [variable.shape for variable in self.members[0].model.trainable_variables]
+        found = [tf.convert_to_tensor(variable).numpy() for variable in self.variables]
+        return [array.reshape(-1, *shape) for array, shape in zip(found, shapes, strict=True)]
 
     def only(self, numbers: Sequence[int]) -> "Stack":
         """Return a stack of some of the heads, that go on where they are."""
