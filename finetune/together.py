@@ -24,7 +24,7 @@ from finetune.training.epochs import (
     remember,
     require_finite,
 )
-from finetune.training.fit import course_of, schedule_of, steps_an_epoch
+from finetune.training.fit import course_of, schedule_of
 from finetune.training.lessons import order_of
 from finetune.training.schedules import Plateau
 from finetune.training.stack import Member, Stack, can_be_stacked
@@ -32,7 +32,7 @@ from finetune.transfer.freeze import count_parameters
 
 # More heads make a step no faster for each of them.
 MOST_HEADS = 16
-# Features of all examples lie in memory twice while heads learn.
+# Features of all examples lie in memory twice while heads learn; and what heads hold for themselves is not more.
 MOST_BYTES = 256_000_000
 # Rows that heads see over all epochs, from which on it takes some seconds.
 _LONG = 1_000_000
@@ -71,14 +71,13 @@ class _Pupil:
     member: Member
     plan: Course
     plateau: Plateau | None
-    told: keras.callbacks.CallbackList
     metric: str
     progress: Progress = field(default_factory=Progress)
     diverged: Diverged | None = None
 
     @property
     def is_over(self) -> bool:
-        return bool(self.diverged) or is_over(self.progress, self.plan) or self.ready.model.stop_training
+        return bool(self.diverged) or is_over(self.progress, self.plan)
 
 
 def learn_together(
@@ -93,7 +92,7 @@ def learn_together(
         reporter: shows a bar where it takes long.
 
     Returns:
-        What became of each; None where such heads learn only alone.
+        What became of each; None where such heads learn only alone. Callbacks and keepers of lessons are not called.
     """
     pupils = []
     for lesson, trunk in zip(lessons, trunks, strict=True):
@@ -103,7 +102,11 @@ def learn_together(
         if pupil is None:
             return None
         pupils.append(pupil)
-    _teach(pupils, reporter)
+    heads = _most_heads(pupils[0])
+    if heads < 2:
+        return None
+    for first in range(0, len(pupils), heads):
+        _teach(pupils[first : first + heads], reporter)
     return [pupil.diverged or _learned(pupil) for pupil in pupils]
 
 
@@ -116,21 +119,23 @@ def _pupil(lesson: Lesson, trunk: object, splits: Splits) -> _Pupil | None:
     if not can_be_stacked(ready.model) or material.features.nbytes > MOST_BYTES or material.views or material.mixing:
         return None
     config = lesson.config.model_copy(update={"schedule": phase.schedule or lesson.config.schedule})
-    plan = course_of(config, material, phase)
-    steps = plan.epochs * steps_an_epoch(config, material)
-    member = Member(ready.model, config, schedule_of(config, material, phase), steps, material.weights)
-    told = keras.callbacks.CallbackList([*lesson.callbacks], add_history=False, model=ready.model)
+    plan, member = course_of(config, material, phase), Member(ready.model, config, schedule_of(config, material, phase))
     plateau = Plateau.of(config) if config.schedule == "plateau" else None
-    return _Pupil(course, ready, member, plan, plateau, told, material.task.metric().name)
+    return _Pupil(course, ready, member, plan, plateau, material.task.metric().name)
+
+
+def _most_heads(pupil: _Pupil) -> int:
+    """Return how many heads of a kind fit into memory: weights, their best, gradients and slots; and orders of rows."""
+    parameters, rows = pupil.ready.model.count_params(), len(pupil.ready.material.sides["train"])
+    return min(MOST_HEADS, MOST_BYTES // (4 * (8 * parameters + 2 * rows)))
 
 
 def _teach(pupils: Sequence[_Pupil], reporter: Reporter) -> None:
     """Take all epochs of all heads; those that are over leave the stack when they are half of it."""
     material = pupils[0].ready.material
     x, y = (tf.constant(np.asarray(rows)) for rows in (material.features[:], material.targets))
-    stack, at_work, epoch = Stack([pupil.member for pupil in pupils], x, y, material.task), list(pupils), 0
-    for pupil in pupils:
-        pupil.told.on_train_begin()
+    stack = Stack([pupil.member for pupil in pupils], x, y, material.task, weights=material.weights)
+    at_work, epoch = list(pupils), 0
     epochs = max(pupil.plan.epochs for pupil in pupils)
     is_long = len(pupils) * epochs * len(material.sides["train"]) > _LONG
     with (reporter if is_long else Reporter(0)).track(f"{len(pupils)} trials as one", epochs, "epochs") as advance:
@@ -143,18 +148,15 @@ def _teach(pupils: Sequence[_Pupil], reporter: Reporter) -> None:
     for pupil in pupils:
         if pupil.progress.best_weights is not None:
             pupil.ready.model.set_weights(pupil.progress.best_weights)
-        pupil.told.on_train_end()
 
 
 def _take_epoch(stack: Stack, pupils: Sequence[_Pupil], epoch: int) -> None:
     """Take the steps of an epoch with all heads of a stack, and judge those that are not over."""
     running = [(number, pupil) for number, pupil in enumerate(pupils) if not pupil.is_over]
-    for _, pupil in running:
-        pupil.told.on_epoch_begin(epoch)
     material, started = pupils[0].ready.material, time.perf_counter()
     train = material.sides["train"]
     orders = [train[order_of(len(train), seed=pupil.plan.seed, epoch=epoch)] for pupil in pupils]
-    learned = stack.learn(np.stack(orders))
+    learned = stack.learn(np.stack(orders).astype("int32"))
     judged = stack.judge(material.sides["validation"])
     seconds, rates = round((time.perf_counter() - started) / len(running), 4), stack.rates()
     held = cache(stack.arrays)
@@ -175,8 +177,6 @@ def _after_epoch(stack: Stack, pupil: _Pupil, number: int, row: Row, weights: We
     remember(pupil.progress, row, pupil.plan, weights)
     if pupil.plateau:
         stack.scale_rate(number, pupil.plateau.after_epoch(row["val_loss"]))
-    logs = {name: value for name, value in row.items() if isinstance(value, float)}
-    pupil.told.on_epoch_end(row["epoch"] - 1, logs)
     if pupil.plan.to_the_end and pupil.is_over:
         keep_the_end(pupil.progress, pupil.plan, len(pupil.ready.material.sides["validation"]), weights)
 

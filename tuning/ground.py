@@ -201,6 +201,11 @@ class Grounds:
         sides = self._base.seed if self._base.split_seed is None else self._base.split_seed
         return make_config(base | dict(settings) | {"seed": seed, "split_seed": sides})
 
+    @staticmethod
+    def key(asked: FinetuneConfig) -> tuple[str, ...]:
+        """Return what is equal for trials that stand on the same ground."""
+        return tuple(str(getattr(asked, name)) for name in FIELDS if name not in LEARNING)
+
     def under(self, asked: FinetuneConfig, reporter: Reporter) -> Ground:
         """Return the ground for a trial, made now where no trial before stood on it.
 
@@ -208,7 +213,7 @@ class Grounds:
             ConfigError: a setting does not go with the data.
             DataError: the data cannot be used.
         """
-        key = tuple(str(getattr(asked, name)) for name in FIELDS if name not in LEARNING)
+        key = self.key(asked)
         if key not in self._found:
             while len(self._found) >= _MOST_GROUNDS:
                 del self._found[next(iter(self._found))]

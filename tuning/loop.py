@@ -17,8 +17,6 @@ from zoo.errors import RunStateError
 
 # A search of which the first trials all fail is not made better by more of them.
 ALL_FAILED = 5
-# Trials that are begun before it is known how long one takes, where time is limited.
-_FIRST_ROUND = 4
 
 
 class Algorithm(Protocol):
@@ -34,7 +32,7 @@ class Algorithm(Protocol):
 class Executor(Protocol):
     """Runs jobs, `slots` at a time, of which `busy` are not done.
 
-    Where it runs them `at_once`, the last bits of each depend on all that it was given since it was last done.
+    Where it runs them `at_once`, it is an `AtOnce`.
     """
 
     slots: int
@@ -46,6 +44,13 @@ class Executor(Protocol):
 
     def results(self) -> Iterator[Trial]:
         """Yield trials that have ended; at least one where any is at work."""
+
+
+class AtOnce(Executor, Protocol):
+    """Runs all jobs that it was given since it was last done as one; on which they are depend the last bits of each."""
+
+    def together(self, trials: Sequence[Trial]) -> int:
+        """Return how many of the trials to come are better given at once; 1 where the first is better alone."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,8 @@ class Loop:
         }
 
         def new() -> list[Key]:
-            return [key for key in asked if self.study.of(key) is None][: self.executor.slots]
+            left = [trial for key, trial in asked.items() if self.study.of(key) is None][: self.executor.slots]
+            return [trial.key for trial in left[: self.executor.together(left)]]
 
         waiting = [trial for trial in self.study.unfinished if trial.key in asked]
         if not self.executor.at_once:
@@ -157,66 +163,71 @@ class Loop:
             if trial is None:
                 return reason
             self.study.begin(trial)
-            self.executor.submit(self._job(trial, self.study.trials))
+            self.executor.submit(self._job(trial))
         return ""
 
     def _fill_round(self, waiting: list[Trial], phase: _Phase) -> str:
         """Give the executor a round that was cut off, or a trial alone that is tried again, or a new round."""
         cut_off = [key for key in self.study.round if bool(key[1]) == phase.repeats and self._is_cut_off(key)]
-        if cut_off:
+        # a round of which the process dies again and again is run one by one, so that it shows which trial it is
+        if cut_off and self.study.round_starts < DEATHS:
             waiting[:] = [trial for trial in waiting if trial.key not in cut_off]
             reason = self._submit(self.study.round, phase)
             if self.executor.busy:
                 return reason
         if waiting:
             return self._submit([waiting.pop(0).key], phase)
-        keys = list(phase.ahead())
-        if len(keys) > 1:
-            self.study.begin_round(keys)
-        return self._submit(keys or [None], phase)
+        return self._submit(list(phase.ahead()) or [None], phase)
 
     def _is_cut_off(self, key: Key) -> bool:
-        """Whether a trial of a round was to run with it and did not end; what kills processes runs alone in the end."""
+        """Whether a trial of a round was to run with it and did not end."""
         trial = self.study.of(key)
-        return (
-            trial is None or trial.status == "running" and trial.attempts == 1 and self.study.deaths(key) < DEATHS - 1
-        )
+        return trial is None or trial.status == "running" and trial.attempts == 1
 
     def _submit(self, keys: Sequence[Key | None], phase: _Phase) -> str:
         """Give the executor trials to run at once, with those that have ended where others of the round did not."""
-        members, reason = [], ""
-        for key in keys:
+        members, reason, together = [], "", len(keys) > 1
+        ended = [together and self.study.of(key) is not None and not self._is_cut_off(key) for key in keys]
+        if together and not all(ended):
+            self.study.begin_round(keys)
+        for key, has_ended in zip(keys, ended, strict=True):
             trial = key and self.study.of(key)
-            ended = trial is not None and len(keys) > 1 and not self._is_cut_off(key)
             if trial is None:
                 trial, reason = phase.make(key)
             if trial is None:
                 break
-            if not ended:
-                self.study.begin(trial)
-            members.append((trial, ended))
-        if not all(ended for _, ended in members):
-            before = [trial for trial in self.study.trials if trial.number < members[0][0].number]
-            for trial, ended in members:
-                self.executor.submit(self._job(trial, before, ended=ended))
+            if not has_ended:
+                self.study.begin(trial, together=together)
+            members.append((trial, has_ended))
+        if not all(has_ended for _, has_ended in members):
+            for trial, has_ended in members:
+                self.executor.submit(self._job(trial, ended=has_ended))
         return reason
 
     def _numbers_ahead(self) -> list[Key]:
-        """Return the keys of the next trials that may be proposed without knowing of each other."""
-        trials = self.study.trials
+        """Return the keys of the next trials that are better run at once, and may be proposed without each other."""
+        trials = list(self.study.trials)
         first, most = len(trials), self.algorithm.ahead(trials)
         count = self.executor.slots if most is None else min(most, self.executor.slots)
         if self.budget.max_trials is not None:
             count = min(count, self.budget.max_trials - first)
         if self.budget.max_seconds is not None:
             count = min(count, self._fitting())
-        return [(number, 0) for number in range(first, first + count)]
+        # hopeless is who is worse than those before
+        if count < 2 or self.ends_hopeless:
+            return []
+        for number in range(first, first + count):
+            proposal = self.algorithm.propose(trials, number)
+            if not isinstance(proposal, Proposal):
+                break
+            trials.append(Trial(number, proposal, "running", seed=self._seed_of(number, proposal)))
+        return [trial.key for trial in trials[first : first + self.executor.together(trials[first:])]]
 
     def _fitting(self) -> int:
         """Return how many trials half of the time that is left is enough for, as far as those before tell."""
         seconds = [trial.seconds for trial in self.study.trials if trial.seconds]
         if not seconds:
-            return _FIRST_ROUND
+            return 1
         return max(1, int((self.budget.max_seconds - self.spent) / 2 / statistics.mean(seconds)))
 
     def _next(self, key: Key | None = None) -> tuple[Trial | None, str]:
@@ -242,11 +253,11 @@ class Loop:
     def _seed(self, trial: Trial, again: int) -> int:
         return trial_seed(self.study.about["seed"], trial.number, again)
 
-    def _job(self, trial: Trial, before: Sequence[Trial], *, ended: bool = False) -> Job:
-        """Return a trial as it is run: what is known of others is what became of those before."""
+    def _job(self, trial: Trial, *, ended: bool = False) -> Job:
+        """Return a trial as it is run, with what is known of others."""
         best = leaders(self.study)
         cost = self.study.objective.cost(best[-1].score) if len(best) >= TOP else float("inf")
-        curve = median_curve(before) if self.ends_hopeless and not trial.repeat else None
+        curve = median_curve(self.study.trials) if self.ends_hopeless and not trial.repeat else None
         return Job(trial, float("-inf") if trial.repeat or ended else cost, curve[1] if curve else (), ended)
 
     def _ended(self, trial: Trial, waiting: list[Trial]) -> None:
@@ -255,6 +266,9 @@ class Loop:
         self.on_end(trial)
         if trial.status == "running":
             waiting.insert(0, trial)
+        # of a round, those that fail for one reason may end first
+        if self.executor.at_once and self.executor.busy:
+            return
         trials = self.study.trials
         failed = [one for one in trials if one.status == "failed"]
         if len(failed) >= ALL_FAILED and not any(one.status in ("completed", "stopped") for one in trials):

@@ -61,6 +61,14 @@ class RecipeRunner:
             done = failed(trial, error)
         return replace(done, seconds=round(time.perf_counter() - started, 3), peak_bytes=peak_bytes())
 
+    def asked(self, trial: Trial) -> FinetuneConfig:
+        """Return what a trial asks for.
+
+        Raises:
+            ConfigError: its values are no settings.
+        """
+        return self.grounds.asked(settings_of(trial.proposal.values), seed=trial.seed)
+
     def config(self, trial: Trial) -> tuple[Ground, FinetuneConfig]:
         """Return what a trial stands on, and its settings with nothing left open.
 
@@ -68,7 +76,7 @@ class RecipeRunner:
             ConfigError: its values are no settings.
             DataError: the data cannot be used.
         """
-        asked = self.grounds.asked(settings_of(trial.proposal.values), seed=trial.seed)
+        asked = self.asked(trial)
         ground = self.grounds.under(asked, Reporter(0))
         return ground, ground.config(asked)
 
@@ -77,22 +85,27 @@ class RecipeRunner:
         ground, config = self.config(trial)
         # layers without a seed of their own draw from Keras' generator, which knows what ran before
         keras.utils.set_random_seed(config.seed)
-        watch, last = Watch(trial.proposal.epochs, watched_in(ground), job.medians), LastState()
+        task = ground.prepared.kind.target(ground.data).task
+        metric = "val_accuracy" if TASKS[task].activation else "val_mae"
+        watch, last = Watch(trial.proposal.epochs, metric, job.medians), LastState()
         keeper = self._keeper(trial, last)
         lesson, trunk = ground.lesson(config, callbacks=[watch], keeper=keeper)
-        done = self.judged(job, ground, config, learn(lesson, trunk, ground.splits), watch)
+        learned = learn(lesson, trunk, ground.splits)
+        done = self.judged(job, ground, config, learned, hopeless=watch.hopeless)
         if last.state is not None and not job.leaves_nothing:
             self._checkpoints(trial.number).save(last.place, last.state)
         return done
 
-    def judged(self, job: Job, ground: Ground, config: FinetuneConfig, learned: Learned, watch: Watch) -> Trial:
+    def judged(
+        self, job: Job, ground: Ground, config: FinetuneConfig, learned: Learned, *, hopeless: bool = False
+    ) -> Trial:
         """Return a trial that has learned, with its scores; its weights are kept where they may be among the best."""
         scores = scores_on(ground, learned, ground.splits.validation, "val_")
         score = scores.get(self.objective.name, math.nan)
         done = _measured(job.trial, learned, scores, score)
         done = replace(
             done,
-            status="stopped" if watch.hopeless and done.status == "completed" else done.status,
+            status="stopped" if hopeless and done.status == "completed" else done.status,
             parameters=done.parameters + ground.parameters_below(config),
         )
         if self.objective.cost(score) < job.keep_under and done.status == "completed":
@@ -109,12 +122,6 @@ class RecipeRunner:
     def _checkpoints(self, number: int) -> Checkpoints:
         self.states.mkdir(exist_ok=True)
         return Checkpoints(folder_of(self.states, number))
-
-
-def watched_in(ground: Ground) -> str:
-    """Return the metric of the history by which a trial may be hopeless."""
-    task = ground.prepared.kind.target(ground.data).task
-    return "val_accuracy" if TASKS[task].activation else "val_mae"
 
 
 def failed(trial: Trial, error: Exception) -> Trial:

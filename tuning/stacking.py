@@ -3,9 +3,10 @@
 import time
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from finetune.config import FinetuneConfig
+from finetune.learning import Learned
 from finetune.progress import Reporter
 from finetune.together import MOST_HEADS, kin_of, learn_together
 from finetune.training.epochs import Diverged
@@ -13,23 +14,12 @@ from tuning.ground import Ground
 from tuning.job import Job
 from tuning.peak_memory import forget_peak, peak_bytes
 from tuning.quiet import tensorflow_quiet
-from tuning.run_trial import RecipeRunner, failed, watched_in
+from tuning.run_trial import RecipeRunner, failed
 from tuning.trial import Trial
-from tuning.watch import Watch
 from zoo.errors import GraftError
 
 # Trials that are proposed before any of them runs: enough that there are many of a kind among them.
 MOST_TOGETHER = 32
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A job, and what it may learn together with others; `kin` is equal for jobs that may learn as one."""
-
-    job: Job
-    kin: Hashable
-    ground: Ground | None = None
-    config: FinetuneConfig | None = None
 
 
 class Stacking:
@@ -60,64 +50,89 @@ class Stacking:
         """Take a job on."""
         self._waiting.append(job)
 
+    def together(self, trials: Sequence[Trial]) -> int:
+        """Return how many of the trials to come are better given at once: until one is no head on the same features."""
+        found: list[Hashable] = []
+        for trial in trials:
+            kin = self._kin(trial, of=trials[0])
+            if kin is None:
+                break
+            found.append(kin)
+        return len(found) if len(set(found)) < len(found) else 1
+
+    def _kin(self, trial: Trial, of: Trial) -> Hashable | None:
+        """Return what is equal for trials that may learn as one; None for one that is no head on what another is on."""
+        try:
+            asked = self._runner.asked(trial)
+            if trial.proposal.epochs is not None or self._runner.grounds.key(asked) != self._ground_key(of):
+                return None
+            ground, config = self._runner.config(trial)
+        except GraftError:
+            return None  # it says why when it runs
+        return kin_of(config) if ground.learns_head_alone(config) else None
+
+    def _ground_key(self, trial: Trial) -> Hashable:
+        return self._runner.grounds.key(self._runner.asked(trial))
+
     def results(self) -> Iterator[Trial]:
         """Yield all trials but those that had ended before, as they end."""
-        for group in self._groups(self._waiting):
-            for one, trial in zip(group, self._run(group), strict=True):
-                self._waiting.remove(one.job)
-                if not one.job.ended:
-                    yield trial
+        for group in self._groups():
+            # those that had ended learn again for the sake of others alone
+            if len(group) == 1 or all(job.ended for job in group):
+                learned = None
+            else:
+                learned = self._learned(group)
+            for place, job in enumerate(group):
+                self._waiting.remove(job)
+                if not job.ended:
+                    # judged when it is asked for: by then those before are written down
+                    yield self._judged(job, *learned[place]) if learned else self._runner(job)
 
-    def _groups(self, jobs: Sequence[Job]) -> list[list[_Candidate]]:
-        """Return jobs in groups that may learn as one; those that learn alone are groups of one."""
-        groups: dict[Hashable, list[list[_Candidate]]] = {}
-        for job in jobs:
-            candidate = self._candidate(job)
-            found = groups.setdefault(candidate.kin, [[]])
+    def _groups(self) -> list[list[Job]]:
+        """Return all jobs in groups that may learn as one; those that learn alone are groups of one."""
+        groups: dict[Hashable, list[list[Job]]] = {}
+        for job in self._waiting:
+            kin = self._kin(job.trial, of=self._waiting[0].trial)
+            found = groups.setdefault(job.trial.key if kin is None else kin, [[]])
             if len(found[-1]) == MOST_HEADS:
                 found.append([])
-            found[-1].append(candidate)
+            found[-1].append(job)
         return [group for found in groups.values() for group in found]
 
-    def _candidate(self, job: Job) -> _Candidate:
-        alone = _Candidate(job, (job.trial.number, job.trial.repeat))
-        if job.trial.proposal.epochs is not None:
-            return alone
+    def _learned(self, group: Sequence[Job]) -> "list[_Outcome] | None":
+        """Let the heads of a group learn as one; None where they can only learn alone."""
+        started = time.perf_counter()
+        forget_peak()
         try:
-            ground, config = self._runner.config(job.trial)
-        except GraftError:
-            return alone  # it says why when it runs
-        kin = kin_of(config) if ground.learns_head_alone(config) else None
-        return alone if kin is None else _Candidate(job, (id(ground), kin), ground, config)
-
-    def _run(self, group: Sequence[_Candidate]) -> Iterator[Trial]:
-        """Yield what becomes of each job of a group."""
-        found, started = None, time.perf_counter()
-        if len(group) > 1:
-            forget_peak()
-            try:
-                with tensorflow_quiet():
-                    found = self._stacked(group)
-            # whatever it is, each of them finds out for itself
-            except Exception as error:
-                warnings.warn(f"heads learn one by one: as one they cannot ({error!r})", RuntimeWarning, stacklevel=2)
-        if found is None:
-            yield from (self._runner(one.job) for one in group)
-        else:
-            seconds, peak = round((time.perf_counter() - started) / len(group), 3), peak_bytes()
-            yield from (replace(trial, seconds=seconds, peak_bytes=peak) for trial in found)
-
-    def _stacked(self, group: Sequence[_Candidate]) -> list[Trial] | None:
-        """Return what becomes of jobs that learn as one; None where their heads can only learn alone."""
-        ground = group[0].ground
-        watches = [Watch(metric=watched_in(ground), medians=one.job.medians) for one in group]
-        lessons = [ground.lesson(one.config, callbacks=[watch]) for one, watch in zip(group, watches, strict=True)]
-        learned = learn_together(*zip(*lessons, strict=True), ground.splits, reporter=self._reporter)
-        if learned is None:
+            with tensorflow_quiet():
+                pairs = [self._runner.config(job.trial) for job in group]
+                ground = pairs[0][0]
+                lessons = [ground.lesson(config) for _, config in pairs]
+                found = learn_together(*zip(*lessons, strict=True), ground.splits, reporter=self._reporter)
+        # whatever it is, each of them finds out for itself
+        except Exception as error:
+            text = f"heads learn one by one: as one they cannot ({error!r})"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
             return None
-        return [
-            failed(one.job.trial, outcome)
-            if isinstance(outcome, Diverged)
-            else self._runner.judged(one.job, ground, one.config, outcome, watch)
-            for one, outcome, watch in zip(group, learned, watches, strict=True)
-        ]
+        seconds = (time.perf_counter() - started) / len(group)
+        return found and [(*pair, one, seconds) for pair, one in zip(pairs, found, strict=True)]
+
+    def _judged(
+        self, job: Job, ground: Ground, config: FinetuneConfig, learned: Learned | Diverged, seconds: float
+    ) -> Trial:
+        """Return the trial of a head, which took so many seconds of its stack until now."""
+        started = time.perf_counter()
+        try:
+            if isinstance(learned, Diverged):
+                raise learned
+            with tensorflow_quiet():
+                done = self._runner.judged(job, ground, config, learned)
+        # as of a trial alone
+        except Exception as error:
+            done = failed(job.trial, error)
+        seconds = round(seconds + time.perf_counter() - started, 3)
+        return replace(done, seconds=seconds, peak_bytes=peak_bytes())
+
+
+# What a head stands on and was to do, what became of it, and its share of the seconds.
+_Outcome = tuple[Ground, FinetuneConfig, Learned | Diverged, float]

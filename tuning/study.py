@@ -38,6 +38,7 @@ class Study:
         about: what the study was begun with: id, data, objective, space, algorithm, settings.
         spent_seconds: that all searches in it took so far.
         round: the trials that were last said to run at once; some of them may not have been proposed.
+        round_starts: how often they were, since the search last stopped on purpose.
     """
 
     def __init__(self, path: str | Path):
@@ -117,6 +118,7 @@ class Study:
         self.spent_seconds, self._deaths = 0.0, {}
         self._found: dict[Key, Trial] = {}
         self.round: tuple[Key, ...] = ()
+        self.round_starts = 0
         self._trials: tuple[Trial, ...] | None = None
         self._ranked: list[Trial] = []
         for record in records:
@@ -137,7 +139,9 @@ class Study:
                     f"{self.path}: format {self.about['format']} of a later version; this one reads {FORMAT}"
                 )
         elif kind == "round":
-            self.round = tuple((number, repeat) for number, repeat in record["members"])
+            members = tuple((number, repeat) for number, repeat in record["members"])
+            self.round_starts = self.round_starts + 1 if members == self.round else 1
+            self.round = members
         elif kind == "begun":
             self._take_begun(record)
         elif kind == "ended":
@@ -145,6 +149,7 @@ class Study:
         elif kind == "paused":
             # whoever stops a search on purpose says so: what was running then did not die of itself
             self._deaths.clear()
+            self.round_starts = 0
         self.spent_seconds = record.get("spent", self.spent_seconds)
 
     def _take_begun(self, record: Record) -> None:
@@ -152,7 +157,9 @@ class Study:
         if key not in self._found:
             proposal = Proposal(**record["proposal"])
             self._found[key] = Trial(key[0], proposal, "running", repeat=key[1], seed=record["seed"])
-        self._deaths[key] = self._deaths.get(key, 0) + 1
+        # of a round nobody knows which of its trials the process died of
+        if not record.get("together"):
+            self._deaths[key] = self._deaths.get(key, 0) + 1
 
     def _take_ended(self, record: Record) -> None:
         key, outcome = _key(record), record["outcome"]
@@ -213,17 +220,13 @@ class Study:
         """Return a trial by its key, None where it was not proposed."""
         return self._found.get(key)
 
-    def deaths(self, key: Key) -> int:
-        """Return how often the process died, or was killed, while a trial ran that has not ended since."""
-        return self._deaths.get(key, 0)
-
     def begin_round(self, members: Sequence[Key]) -> None:
         """Write down which trials are about to be proposed and run at once."""
         self._add({"kind": "round", "members": [list(key) for key in members]}, patience=math.inf)
 
-    def begin(self, trial: Trial) -> None:
-        """Write down that a trial is about to run; before it does."""
-        record = {"kind": "begun", "number": trial.number}
+    def begin(self, trial: Trial, *, together: bool = False) -> None:
+        """Write down that a trial is about to run, alone or with those of its round; before it does."""
+        record = {"kind": "begun", "number": trial.number} | ({"together": True} if together else {})
         record |= {"repeat": trial.repeat} if trial.repeat else {}
         if trial.key not in self._found:
             record |= {"seed": trial.seed, "proposal": _slim(trial.proposal)}

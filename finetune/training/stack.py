@@ -6,6 +6,7 @@ measures what that is worth. Each learns what it would learn alone, from the sam
 same dropout, up to the rounding of sums.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -42,18 +43,14 @@ class Member:
     """A head of a stack.
 
     Attributes:
-        model: from features to logits; a chain of Dropout and Dense layers.
+        model: from features to logits; a chain of Dense, Activation and Dropout layers.
         config: of its run.
         schedule: from the number of steps so far to the learning rate.
-        num_steps: of its phase, at most.
-        weights: (n,) float32 of all examples in the loss; None where all count 1.
     """
 
     model: keras.Model
     config: FinetuneConfig
     schedule: Schedule
-    num_steps: int
-    weights: np.ndarray | None = None
 
     @cached_property
     def layers(self) -> list[keras.Layer]:
@@ -70,11 +67,10 @@ class Member:
                 found[before] = layer
         return found
 
-    def rates(self, num_steps: int) -> np.ndarray:
-        """Return the learning rate of each step, (num_steps,) float32; the last goes on where the phase is shorter."""
-        steps = np.minimum(np.arange(num_steps), self.num_steps - 1)
-        rates = keras.ops.convert_to_numpy(self.schedule(keras.ops.convert_to_tensor(steps)))
-        return np.broadcast_to(rates, steps.shape).astype("float32")
+    def rates(self, first: int, count: int) -> np.ndarray:
+        """Return the learning rates of `count` steps from a first one, (count,) float32."""
+        rates = self.schedule(keras.ops.convert_to_tensor(np.arange(first, first + count)))
+        return np.broadcast_to(keras.ops.convert_to_numpy(rates), (count,)).astype("float32")
 
 
 def can_be_stacked(model: keras.Model) -> bool:
@@ -89,7 +85,7 @@ def _is_plain(layer: keras.Layer) -> bool:
         return layer.noise_shape is None
     if type(layer) is keras.layers.Activation:
         return True
-    if type(layer) is not keras.layers.Dense:
+    if type(layer) is not keras.layers.Dense or not layer.trainable:
         return False
     held = (layer.bias_regularizer, layer.activity_regularizer, layer.kernel_constraint, layer.bias_constraint)
     penalty = layer.kernel_regularizer
@@ -99,7 +95,9 @@ def _is_plain(layer: keras.Layer) -> bool:
 class Stack:
     """Heads whose weights lie side by side: a variable of shape (heads, ...) for each of one head's."""
 
-    def __init__(self, members: Sequence[Member], x: tf.Tensor, y: tf.Tensor, task: Task):
+    def __init__(
+        self, members: Sequence[Member], x: tf.Tensor, y: tf.Tensor, task: Task, *, weights: np.ndarray | None = None
+    ):
         """Begin with the weights that the members have.
 
         Args:
@@ -107,6 +105,7 @@ class Stack:
             x: (n, features) float32.
             y: (n, ...) targets as the loss takes them.
             task: gives loss and metric.
+            weights: (n,) float32 of the examples in the loss; None where all count 1.
         """
         self.members, self._x, self._y, self._task = tuple(members), x, y, task
         first = members[0]
@@ -122,11 +121,9 @@ class Stack:
         self.factors = keras.Variable(np.ones(len(members), "float32"))
         self._decayed = [decays(variable) for variable in first.model.trainable_variables]
         self._decay = _each([member.config.weight_decay for member in members])
-        self._rates = tf.constant(
-            np.stack([m.rates(max(m.num_steps for m in members)) for m in members], axis=1), "float32"
-        )
-        weights = [member.weights for member in members]
-        self._weights = None if weights[0] is None else tf.constant(np.stack(weights), "float32")
+        # of the steps of an epoch, and of the one after them
+        self._rates: keras.Variable | None = None
+        self._weights = None if weights is None else tf.constant(weights, "float32")
         self._compiled: dict[str, Callable] = {}
 
     def learn(self, orders: np.ndarray) -> dict[str, np.ndarray]:
@@ -138,6 +135,11 @@ class Stack:
         Returns:
             Loss and metric of each head, (heads,) float32, as means over the epoch.
         """
+        first, count = int(self.optimizer.iterations), math.ceil(orders.shape[1] / self.members[0].config.batch_size)
+        rates = np.stack([member.rates(first, count + 1) for member in self.members], axis=1)
+        if self._rates is None:
+            self._rates = keras.Variable(rates)
+        self._rates.assign(rates)
         return self._call("learn", self._epoch, tf.constant(orders))
 
     def judge(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -148,13 +150,14 @@ class Stack:
         return {name: sum(one[name] * share for one, share in zip(found, shares, strict=True)) for name in found[0]}
 
     def rates(self) -> np.ndarray:
-        """Return the learning rate that each head has now, (heads,) float32."""
-        return self._rates_now().numpy()[:, 0, 0]
+        """Return the learning rate that each head has after an epoch, (heads,) float32."""
+        return keras.ops.convert_to_numpy(self._rates)[-1] * keras.ops.convert_to_numpy(self.factors)
 
     def _rates_now(self) -> tf.Tensor:
         """Return the learning rate of each head by the number of steps so far, (heads, 1, 1)."""
-        step = tf.minimum(tf.convert_to_tensor(self.optimizer.iterations), len(self._rates) - 1)
-        return (self._rates[step] * self.factors)[:, None, None]
+        rates = tf.convert_to_tensor(self._rates)
+        step = tf.convert_to_tensor(self.optimizer.iterations) % (self._rates.shape[0] - 1)
+        return (rates[step] * self.factors)[:, None, None]
 
     def scale_rate(self, number: int, factor: float) -> None:
         """Multiply the learning rate of a head from here on."""
@@ -170,7 +173,9 @@ class Stack:
 
     def only(self, numbers: Sequence[int]) -> "Stack":
         """Return a stack of some of the heads, that go on where they are."""
-        found = Stack([self.members[number] for number in numbers], self._x, self._y, self._task)
+        members = [self.members[number] for number in numbers]
+        found = Stack(members, self._x, self._y, self._task)
+        found._weights = self._weights
         ours = [*self.variables, self.factors, *self.optimizer.variables]
         theirs = [*found.variables, found.factors, *found.optimizer.variables]
         for old, new in zip(ours, theirs, strict=True):
@@ -203,7 +208,7 @@ class Stack:
 
     def _step(self, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
         x, y = tf.gather(self._x, chosen), tf.gather(self._y, chosen)
-        weights = None if self._weights is None else tf.gather(self._weights, chosen, batch_dims=1)
+        weights = None if self._weights is None else tf.gather(self._weights, chosen)
         tensors = [tf.convert_to_tensor(variable) for variable in self.variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(tensors)

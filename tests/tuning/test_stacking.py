@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+import tuning
+from finetune import together as together_module
 from finetune.config import FinetuneConfig, make_config
 from finetune.progress import Reporter
 from finetune.together import ELEMENTWISE
@@ -20,6 +22,7 @@ from tuning.objective import objective_for
 from tuning.run_trial import RecipeRunner
 from tuning.stacking import Stacking
 from tuning.trial import Proposal, Trial
+from zoo.errors import ResourceError
 
 pytestmark = pytest.mark.keras
 # How far sums in another order may lead apart over some epochs.
@@ -126,9 +129,9 @@ def test_rates_of_every_schedule_are_those_of_its_steps():
         for warmup in (0, 1):
             config = make_config({"schedule": name, "warmup_epochs": warmup})
             schedule = learning_rate_schedule(config, learning_rate=0.1, steps_per_epoch=7, epochs=6)
-            member = Member(None, config, schedule, num_steps=42)
-            expected = [float(schedule(keras.ops.convert_to_tensor(step))) for step in range(42)]
-            np.testing.assert_allclose(member.rates(42), np.array(expected, "float32"), rtol=1e-6, err_msg=name)
+            expected = [float(schedule(keras.ops.convert_to_tensor(step))) for step in range(7, 42)]
+            rates = Member(None, config, schedule).rates(7, 35)
+            np.testing.assert_allclose(rates, np.array(expected, "float32"), rtol=1e-6, err_msg=name)
 
 
 def test_heads_that_are_done_leave_the_others(table, tmp_path):
@@ -140,15 +143,6 @@ def test_heads_that_are_done_leave_the_others(table, tmp_path):
     assert groups == [[0, 1, 2, 3, 4]] and epochs[3:] == [1, 2] and epochs[2] == 14 > min(epochs[:2])
     for job in asked:
         same(found[job.trial.number], one(job))
-
-
-def test_hopeless_heads_are_ended(table, tmp_path):
-    """A trial that is worse than half of those before ends early, and only that."""
-    one = runner(table, tmp_path, epochs=8)
-    first, second = jobs({"learning_rate": 0.02}, {"learning_rate": 0.02})
-    found, _ = together(one, [replace(first, medians=(2.0,) * 8), second])
-    assert (found[0].status, found[0].epochs) == ("stopped", 3) and found[1].status == "completed"
-    same(found[1], one(second))
 
 
 def test_head_that_diverges_fails_alone(table, tmp_path):
@@ -207,3 +201,83 @@ def test_fault_of_the_stack_is_told_and_costs_no_trial(table, tmp_path, monkeypa
             executor.submit(job)
         assert [trial.status for trial in executor.results()] == ["completed"] * 2
     assert len(said) == 1 and "no such kernel" in said[0]
+
+
+def test_each_trial_is_judged_when_those_before_are_written_down(table, tmp_path):
+    """Whoever is told of a trial removes weights that are not among the best so far, and none that come later."""
+    one = runner(table, tmp_path, epochs=2)
+    with Stacking(one, Reporter(0)) as executor:
+        for job in jobs({}, {}, {}):
+            executor.submit(job)
+        for count, _ in enumerate(executor.results(), start=1):
+            assert len(list(one.kept.folder.iterdir())) == count
+
+
+def test_disk_that_is_full_fails_a_trial_that_is_tried_again(table, tmp_path, monkeypatch):
+    """What goes wrong when a head is judged is its own outcome, as of one that learned alone."""
+
+    def full(self, number, weights):
+        raise ResourceError("no space left")
+
+    monkeypatch.setattr(Kept, "write", full)
+    found, groups = together(runner(table, tmp_path, epochs=2), jobs({}, {}))
+    assert groups == [[0, 1]] and all((found[n].status, found[n].again) == ("failed", True) for n in range(2))
+
+
+def test_frozen_layer_is_no_fault(table, tmp_path):
+    """A layer that does not learn is nothing that a stack knows, and nothing to be told of."""
+    found, groups = together(runner(table, tmp_path, epochs=2, freeze=("dense1",)), jobs({}, {}))
+    assert not groups and [found[n].status for n in range(2)] == ["completed"] * 2
+
+
+def test_what_had_ended_learns_only_beside_others(table, tmp_path):
+    """Alone, or among those that all have ended, a trial is not run again."""
+    ran, real = [], RecipeRunner.__call__
+    asked = jobs({"optimizer": "sgd"}, {"ema": 0.9}, {"learning_rate": 0.01}, {"ema": 0.9}, {"learning_rate": 0.02})
+    ended = [replace(job, ended=job.trial.number < 4 and job.trial.number != 2) for job in asked]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RecipeRunner, "__call__", lambda self, job: ran.append(job.trial.number) or real(self, job))
+        found, groups = together(runner(table, tmp_path, epochs=2), ended)
+    assert groups == [[2, 4]] and sorted(found) == [2, 4] and not ran
+
+
+def test_heads_that_take_much_memory_learn_in_smaller_stacks(table, tmp_path, monkeypatch):
+    """As many learn as one as fit; where not even two do, each learns alone."""
+    stacks, real_teach = [], together_module._teach
+    monkeypatch.setattr(
+        together_module, "_teach", lambda pupils, *how: stacks.append(len(pupils)) or real_teach(pupils, *how)
+    )
+    one = runner(table, tmp_path, epochs=2)
+    for most, expected in ((9_000, [3, 2]), (2_000, [])):
+        stacks.clear()
+        monkeypatch.setattr(together_module, "MOST_BYTES", most)
+        found, _ = together(one, jobs(*[{}] * 5))
+        assert stacks == expected and len(found) == 5
+
+
+def test_rounds_are_of_heads_on_the_same_features(table, tmp_path):
+    """Trials are begun ahead where some of them learn as one, and none that cost more or stand on other data."""
+    executor = Stacking(runner(table, tmp_path), Reporter(0))
+
+    def count(*values):
+        return executor.together([job.trial for job in jobs(*values)])
+
+    assert count({}, {"optimizer": "sgd"}, {"learning_rate": 0.1}) == 3
+    assert count({}, {"optimizer": "sgd"}, {"optimizer": "lion"}) == 1
+    assert count({}, {}, {"missing": "mean"}, {}) == 2
+    assert count({}, {}, {"ema": 0.9}, {}) == 2
+    assert count({"ema": 0.9}, {}, {}) == 1
+
+
+def test_search_in_rounds_finds_what_one_by_one_finds(table, tmp_path):
+    """The same proposals, seeds and fresh seeds, and the same scores up to rounding; killed or not, none is lost."""
+    space = {"space": {"learning_rate": {"low": 1e-3, "high": 1e-1, "scale": "log"}, "dropout": [0.0, 0.2]}}
+    settings = {"algorithm": "random", "max_trials": 6, "fresh_seeds": 1, "epochs": 3, "units": (4,), "verbose": 0}
+    studies = [
+        tuning.search(table, space=space, target="label", study=tmp_path / f"{stack}", stack=stack, **settings)
+        for stack in (True, False)
+    ]
+    for trials in zip(*(study.trials for study in studies), strict=True):
+        assert len({trial.seed for trial in trials}) == 1 and trials[0].proposal == trials[1].proposal
+        same(*trials)
+    assert len(studies[0].round) > 1 and not studies[1].round

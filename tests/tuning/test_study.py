@@ -11,6 +11,7 @@ from toy import ABOUT, Ahead, AtOnce, Waits, outcome, run, search
 
 from tuning.loop import Budget, Loop
 from tuning.study import DEATHS, JOURNAL, Study
+from tuning.trial import Proposal, Trial
 from zoo.errors import LockedError, RunStateError
 
 
@@ -205,8 +206,40 @@ def test_trial_of_a_round_that_raises_is_tried_again_alone(tmp_path):
 
 
 def test_limited_time_is_not_given_away_ahead(tmp_path):
-    """The first round is short, and no later one takes more than half of the time that is left."""
+    """The first trial runs alone, and no later round takes more than half of the time that is left."""
     executor = AtOnce(lambda job: replace(run(job), seconds=4.0))
     with Study.claim(tmp_path / "study", ABOUT) as study:
         Loop(study, Ahead(), executor, Budget(7, max_seconds=20)).search()
-    assert [len(members) for members in executor.rounds] == [4, 2, 1]
+    assert [len(members) for members in executor.rounds] == [1, 2, 2, 2]
+
+
+def test_trials_that_are_held_against_others_are_not_begun_ahead(tmp_path):
+    """Where the median rule ends trials, each knows those before."""
+    executor = AtOnce(run)
+    search(tmp_path / "study", 5, algorithm=Ahead(), executor=executor, fresh_seeds=0, ends_hopeless=True)
+    assert [len(members) for members in executor.rounds] == [1] * 5
+
+
+def test_first_of_a_round_may_all_fail(tmp_path):
+    """What fails for one reason may end first; the search stops only where a whole round failed."""
+
+    def fails(job):
+        bad = job.trial.number != 3
+        return replace(job.trial, status="failed", error="too fast") if bad else run(job)
+
+    study, why = search(tmp_path / "study", 8, algorithm=Ahead(), executor=AtOnce(fails), fresh_seeds=0)
+    assert why == "all 8 trials are done" and len(study.trials) == 8
+
+
+def test_round_that_kills_the_process_runs_one_by_one_in_the_end(tmp_path):
+    """No trial is given up for what another did: only one that was alone when the process died."""
+    for start in range(1, DEATHS + 1):
+        with Study.claim(tmp_path / "study", ABOUT) as study:
+            study.begin_round([(0, 0), (1, 0)])
+            for number in range(2):
+                study.begin(Trial(number, Proposal({"x": 0.1 * number}), "running"), together=True)
+            assert study.round_starts == start
+    executor = AtOnce(run)
+    study, _ = search(tmp_path / "study", 2, algorithm=Ahead(), executor=executor, fresh_seeds=0)
+    assert executor.rounds == [[(0, 0)], [(1, 0)]]
+    assert [trial.status for trial in study.trials] == ["completed"] * 2
