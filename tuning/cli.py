@@ -53,7 +53,7 @@ def cli() -> None:
     "--stack/--no-stack",
     default=True,
     show_default=True,
-    help="Heads that differ in numbers only learn as one: sooner, with scores as of `finetune fit` to five digits.",
+    help="Heads that differ in numbers only learn as one: sooner, with the scores of `finetune fit` up to rounding.",
 )
 @click.option("--nested-folds", type=int, help="Judge the search itself: a whole one in each of so many outer folds.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="Settings that all trials share.")

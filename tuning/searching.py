@@ -54,8 +54,8 @@ def search(
         fresh_seeds: how often each of the best three is run again before the best is named.
         ends_hopeless: whether trials end that are worse than half of the others; None where they are expensive.
         nested_folds: outer folds in which whole searches are made and judged, see `tuning.nested`; None for none.
-        stack: whether heads that differ in numbers only learn as one, which is faster. Their scores then differ from
-            those of `finetune.fit` in the fifth digit; False repeats them to the last bit.
+        stack: whether heads that differ in numbers only learn as one, which is faster. Their scores are then those of
+            `finetune.fit` up to the rounding of sums, to about five digits; False repeats them to the last bit.
         **settings: fields of `FinetuneConfig` that all trials share, such as model="mlp" or epochs=20; for a function
             `seed`, `tensorboard`, and arguments of `Model.fit`, such as validation_split=0.2.
 

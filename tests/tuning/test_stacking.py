@@ -281,3 +281,20 @@ def test_search_in_rounds_finds_what_one_by_one_finds(table, tmp_path):
         assert len({trial.seed for trial in trials}) == 1 and trials[0].proposal == trials[1].proposal
         same(*trials)
     assert len(studies[0].round) > 1 and not studies[1].round
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one label", "several labels"])
+def test_heads_on_pictures(tmp_path, several):
+    """Heads on a frozen network, with one class a picture and with several labels, find what they find one by one."""
+    generator = np.random.default_rng(0)
+    x, y = generator.integers(0, 256, (60, 32, 32, 3), dtype="uint8"), generator.integers(0, 2, (60, 3))
+    settings = {"model": "efficientnet_lite0", "image_size": 32, "epochs": 3, "cache_dir": tmp_path, "verbose": 0}
+    settings |= {"algorithm": "random", "max_trials": 3, "fresh_seeds": 0}
+    space = {"space": {"learning_rate": {"low": 1e-3, "high": 1e-1, "scale": "log"}, "dropout": [0.0, 0.2]}}
+    studies = [
+        tuning.search(x, y if several else y[:, 0], space=space, study=tmp_path / f"{stack}", stack=stack, **settings)
+        for stack in (True, False)
+    ]
+    assert len(studies[0].round) == 3
+    for trials in zip(*(study.trials for study in studies), strict=True):
+        same(*trials)
