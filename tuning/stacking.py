@@ -11,18 +11,18 @@ from finetune.progress import Reporter
 from finetune.together import MOST_HEADS, kin_of, learn_together
 from finetune.training.epochs import Diverged
 from tuning.ground import Ground
+from tuning.in_process import InProcess
 from tuning.job import Job
 from tuning.peak_memory import forget_peak, peak_bytes
 from tuning.quiet import tensorflow_quiet
 from tuning.run_trial import RecipeRunner, failed
 from tuning.trial import Trial
-from zoo.errors import GraftError
 
 # Trials that are proposed before any of them runs: enough that there are many of a kind among them.
 MOST_TOGETHER = 32
 
 
-class Stacking:
+class Stacking(InProcess):
     """An executor in this process that runs what it was given at once, as far as it can be run as one.
 
     Which jobs it is given at once decides the last bits of what becomes of them, nothing else does.
@@ -32,23 +32,8 @@ class Stacking:
     at_once = True
 
     def __init__(self, runner: RecipeRunner, reporter: Reporter):
-        self._runner, self._reporter = runner, reporter
-        self._waiting: list[Job] = []
-
-    def __enter__(self) -> "Stacking":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._waiting.clear()
-
-    @property
-    def busy(self) -> int:
-        """How many jobs are not done."""
-        return len(self._waiting)
-
-    def submit(self, job: Job) -> None:
-        """Take a job on."""
-        self._waiting.append(job)
+        super().__init__(runner)
+        self._reporter = reporter
 
     def together(self, trials: Sequence[Trial]) -> int:
         """Return how many of the trials to come are better given at once: until one is no head on the same features."""
@@ -67,8 +52,9 @@ class Stacking:
             if trial.proposal.epochs is not None or self._runner.grounds.key(asked) != self._ground_key(of):
                 return None
             ground, config = self._runner.config(trial)
-        except GraftError:
-            return None  # it says why when it runs
+        # whatever it is, the trial says so when it runs
+        except Exception:
+            return None
         return kin_of(config) if ground.learns_head_alone(config) else None
 
     def _ground_key(self, trial: Trial) -> Hashable:
