@@ -339,7 +339,12 @@ def test_texts_are_refused_in_words(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", gzip.compress(b"\0\0\x0d\x01\0\0\0\1aaaa"), gzip.compress(idx_bytes(noise(4, 4))[:-3])]
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(gzip.compress(b"\0\0\x0d\x01\0\0\0\1aaaa"), id="float32"),
+        pytest.param(gzip.compress(idx_bytes(noise(4, 4))[:-3]), id="cut"),
+    ],
 )
 def test_damaged_idx_files_are_refused(tmp_path, content):
     """A file of other numbers, or one that was cut, is named."""
