@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from finetune.config import FinetuneConfig
 from finetune.transfer.auto_method import Machine, choose_method
+from finetune.transfer.runtime_names import RUNTIMES
 from zoo import registry
 from zoo.errors import ConfigError
 from zoo.spec import SavedModel, Weights
@@ -89,9 +90,9 @@ def _check_pretrained(config: FinetuneConfig) -> None:
         raise ConfigError(
             f"runtime={config.runtime} needs the extra `fast`: pip install 'keras-graft[fast]'; or --set runtime=auto"
         )
-    if config.runtime == "openvino_bf16" and config.folds:
+    if config.folds and config.runtime in RUNTIMES and not RUNTIMES[config.runtime].exact:
         raise ConfigError(
-            "runtime=openvino_bf16 does not go with folds, which are judged by their features: --set runtime=auto"
+            f"runtime={config.runtime} does not go with folds, which are judged by their features: --set runtime=auto"
         )
     if config.image_size is not None and config.image_size < MIN_IMAGE_SIZE:
         raise ConfigError(

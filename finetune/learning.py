@@ -115,9 +115,10 @@ class Learned:
     features: object
     runtime: Decision | None = None
 
-    def outputs(self, task: Task, indices: np.ndarray) -> np.ndarray:
-        """Return the outputs (n, outputs) float32 for examples."""
-        return head_outputs(self.network.above(self.cut), self.features.array, task, self.scale, indices=indices)
+    def outputs(self, task: Task, indices: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
+        """Return the outputs (n, outputs) float32 for rows of the features, or of others at the same cut."""
+        array = self.features.array if features is None else features
+        return head_outputs(self.network.above(self.cut), array, task, self.scale, indices=indices)
 
 
 def learn(lesson: Lesson, trunk: object, splits: Splits, title: str = WHOLE) -> Learned:

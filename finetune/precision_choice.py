@@ -12,6 +12,7 @@ from finetune.config import FinetuneConfig
 from finetune.data.split import Splits
 from finetune.data.targets import Target
 from finetune.decide import Decision
+from finetune.devices import has_gpu
 from finetune.environment import cpu_flags
 from finetune.progress import Reporter
 from finetune.run_dir import RunDir
@@ -110,14 +111,6 @@ def choose_precision(
     for decision in choice.decisions:
         reporter.say(f"  {decision}")
     return choice
-
-
-def has_gpu() -> bool:
-    """Whether the backend computes on a GPU."""
-    try:
-        return bool(keras.distribution.list_devices("gpu"))
-    except RuntimeError:  # JAX has no backend of that name
-        return False
 
 
 def _chosen(

@@ -33,7 +33,7 @@ from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
 from finetune.training.event_log import EventLog
 from finetune.training.gradients import gradient_faults
-from finetune.transfer.runtimes import BFLOAT16
+from finetune.transfer.runtime_names import RUNTIMES
 from finetune.transfer.trunk import verify_joined
 from zoo.errors import ConfigError
 from zoo.weights.sources import file_sha256
@@ -217,12 +217,16 @@ def _verified_outputs(
     target = kind.target(data)
     outputs = learned.outputs(TASKS[target.task], np.arange(len(target.values)))
     inputs, indices = kind.some_inputs(config, trunk, data)
-    rounded = learned.features.runtime is not None and learned.features.runtime.value == BFLOAT16
+    runtime = learned.features.runtime
+    rounded = runtime is not None and not RUNTIMES[runtime.value].exact
     verify_joined(model, inputs, outputs[list(indices)], learned.scale, rounded=rounded)
-    if rounded:
+    if rounded and splits.test:
         # judged are answers of the model that is kept, not those on features that it would not compute
-        outputs = outputs.copy()
-        outputs[list(splits.test)] = kind.model_outputs(config, trunk, data, model, splits.test)
+        outputs, tested = outputs.copy(), np.array(splits.test)
+        exact = kind.exact_features(config, trunk, learned.network, learned.cut, data, tested, lesson.reporter)
+        outputs[tested] = learned.outputs(TASKS[target.task], np.arange(len(tested)), exact.array)
+        inputs, indices = kind.some_inputs(config, trunk, data, tested)
+        verify_joined(model, inputs, outputs[list(indices)], learned.scale)
     return outputs
 
 

@@ -16,7 +16,8 @@ from finetune.learning import Lesson
 from finetune.preparing import Opened, Prepared, check_and_deal, open_data
 from finetune.progress import Reporter
 from finetune.transfer.network import FEATURES, make_network
-from zoo.errors import GraftError
+from finetune.transfer.runtime_names import AUTO, AUTO_FLOAT32, RUNTIMES
+from zoo.errors import ConfigError, GraftError
 
 # Settings that decide nothing before learning begins. Trials that differ in others stand on different grounds.
 LEARNING = frozenset(
@@ -137,18 +138,25 @@ class Ground:
         own = {name: getattr(asked, name) for name in LEARNING}
         config, _ = kind.resolve(self.opened.asked.model_copy(update=own), self.opened.source)
         config, _ = kind.settle(config, self.prepared.data)
-        return config.model_copy(update={"data": self.prepared.data.examples.root})
+        own = self.prepared.config
+        return config.model_copy(update={"data": self.prepared.data.examples.root, "runtime": own.runtime})
 
 
 def _on_fold(prepared: Prepared, fold: OuterFold) -> Prepared:
     """Return the same data with a fold as their test side, and the other examples dealt to learn and to pick."""
-    kind, config = prepared.kind, prepared.config.model_copy(update={"folds": fold.count})
+    kind, runtime = prepared.kind, prepared.config.runtime
+    if runtime in RUNTIMES and not RUNTIMES[runtime].exact:
+        raise ConfigError(
+            f"runtime={runtime} does not go with nested folds, which are judged by their features: --set runtime=auto"
+        )
+    exact = prepared.config.model_copy(update={"runtime": AUTO_FLOAT32 if runtime == AUTO else runtime})
+    config = exact.model_copy(update={"folds": fold.count})
     try:
         sides = kind.deal(config, prepared.data).folds[fold.number - 1]
     except GraftError as error:
         raise type(error)(f"nested folds: {error}") from error
     described = {**prepared.described, "splits": sides.sizes(), "outer_fold": f"{fold.number} of {fold.count}"}
-    return replace(prepared, splits=sides, described=described)
+    return replace(prepared, config=exact, splits=sides, described=described)
 
 
 def _as_graph(head: keras.Model, shape: tuple[int, ...]) -> keras.Model:

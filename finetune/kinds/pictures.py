@@ -188,20 +188,26 @@ def samples(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection,
 
 
 def some_inputs(
-    config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection
+    config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection, among: Sequence[int] | None = None
 ) -> tuple[np.ndarray, Sequence[int]]:
-    """Return the first and the last picture as the joined model takes them, and their indices."""
-    compared = sorted({0, len(inspection.examples) - 1})
+    """Return the first and the last picture, of all or of some, as the joined model takes them, and their indices."""
+    among = range(len(inspection.examples)) if among is None else among
+    compared = sorted({among[0], among[-1]})
     batches = load.pictures(config, inspection.examples, compared, trunk.preprocessing)
     return np.concatenate(list(batches)), compared
 
 
-def model_outputs(
-    config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection, model: keras.Model, indices: Sequence[int]
-) -> np.ndarray:
-    """Return what the finished model answers for some pictures, (n, outputs) float32."""
-    batches = load.pictures(config, inspection.examples, indices, trunk.preprocessing)
-    return np.concatenate(list(trunks.forward(model, batches, batch_size=config.batch_size)))
+def exact_features(
+    config: FinetuneConfig,
+    trunk: trunks.Trunk,
+    network: Network,
+    cut: str,
+    inspection: Inspection,
+    indices: np.ndarray,
+    reporter: Reporter,
+) -> Features:
+    """Return what some pictures are at a cut as Keras computes it in float32, whatever ran the others."""
+    return trunk_features(trunk, network.below(cut), cut, inspection, config, reporter, rows=indices)
 
 
 def describe_data(inspection: Inspection, splits: Splits, findings: Sequence[Finding]) -> dict[str, object]:

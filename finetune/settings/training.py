@@ -38,9 +38,11 @@ class TrainingSettings(Settings):
         fine_tune_epochs: of each phase in which pretrained stages learn.
         fine_tune_factor: what the learning rate is multiplied by in those.
         weights: "imagenet", a full tag, or the path of a weights file.
-        runtime: what runs the frozen part of a pretrained network over pictures: "keras", "openvino" (the same numbers
-            to five digits) or "openvino_bf16" (others in the second digit); "auto" takes the faster of the first two.
-            The finished model is a Keras model in float32 whatever ran.
+        runtime: what runs the frozen part of a pretrained network over pictures: "keras", "keras_xla" or "openvino"
+            (the same numbers to five digits), or one in half precision, "openvino_bf16", "keras_bf16", "keras_fp16",
+            "keras_bf16_xla" or "keras_fp16_xla" (others in the second digit; the test side is judged in float32).
+            "auto" takes the fastest, "auto_float32" that of the first three. The finished model is a Keras model in
+            float32 whatever ran.
         augmentation: how much training pictures differ from epoch to epoch; "none", "light" (mirrored and moved),
             "medium" (also turned, zoomed, lighter and darker) or "strong".
         cached_views: changed versions of each picture that a frozen part is run over where pictures are augmented;
@@ -97,7 +99,10 @@ class TrainingSettings(Settings):
     fine_tune_epochs: int = Field(15, ge=1, le=100_000)
     fine_tune_factor: float = Field(0.3, gt=0, le=1, allow_inf_nan=False)
     weights: str = "imagenet"
-    runtime: Literal["auto", "keras", "openvino", "openvino_bf16"] = "auto"
+    runtime: Literal[
+        *("auto", "auto_float32", "keras", "keras_xla", "keras_bf16", "keras_bf16_xla", "keras_fp16", "keras_fp16_xla"),
+        *("openvino", "openvino_bf16"),
+    ] = "auto"
     augmentation: Literal["none", "light", "medium", "strong"] = "none"
     cached_views: int = Field(8, ge=0, le=1000)
     mixup: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)

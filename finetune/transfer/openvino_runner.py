@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from finetune.transfer.frozen_graph import FrozenGraph
+from finetune.transfer.runtime_names import CannotRun
 
 PACKAGE = "openvino"
 _TELEMETRY = "openvino_telemetry"
@@ -22,10 +23,6 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 _WAITING = 2
 # What OpenVINO and TensorFlow raise for a network that they cannot turn into one another's.
 _NOT_CONVERTED = (RuntimeError, ValueError, TypeError, NotImplementedError, tf.errors.OpError)
-
-
-class NotConverted(Exception):
-    """OpenVINO cannot run this network; the text is the reason in one line."""
 
 
 class OpenVinoRunner:
@@ -44,7 +41,7 @@ class OpenVinoRunner:
             precision: "float32", or "bfloat16" where `has_bfloat16`.
 
         Raises:
-            NotConverted: the network has something that OpenVINO does not know.
+            CannotRun: the network has something that OpenVINO does not know.
         """
         graphs = graph.parts() if precision == "bfloat16" else (graph,)
         # what is large is rounded the most and computed the fastest, so it stays in float32
@@ -52,7 +49,7 @@ class OpenVinoRunner:
         try:
             self._compiled = [_compiled(*one) for one in zip(graphs, precisions, strict=True)]
         except _NOT_CONVERTED as error:
-            raise NotConverted(" ".join(str(error).split())[-200:]) from error
+            raise CannotRun(" ".join(str(error).split())[-200:]) from error
 
     def __call__(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the network's output (n, ...) float32 for each batch (n, ...) uint8, in order."""

@@ -17,9 +17,10 @@ from finetune.data.picture_views import VIEWS_VERSION, picture_views
 from finetune.data.targets import picture_target
 from finetune.decide import Decision
 from finetune.progress import Reporter
-from finetune.transfer import runtimes
+from finetune.transfer import runtime_choice
 from finetune.transfer.features import Features, cached_features, is_complete, one_after_the_other
-from finetune.transfer.runtimes import Choice, Run, Work
+from finetune.transfer.runtime_names import AUTO, AUTO_FLOAT32, Runtime
+from finetune.transfer.runtimes import Choice, Run, Work, identity
 from finetune.transfer.trunk import Trunk
 
 
@@ -32,8 +33,9 @@ def trunk_features(
     reporter: Reporter,
     *,
     views: int = 0,
+    rows: np.ndarray | None = None,
 ) -> Features:
-    """Return what all examples are at a cut, cached by everything that decides it.
+    """Return what examples are at a cut, cached by everything that decides it.
 
     Threads decode a little ahead while the network computes.
 
@@ -45,27 +47,39 @@ def trunk_features(
         config: model, batch_size, runtime, threads, cache_dir, and augmentation of changed versions.
         reporter: shows progress, and what runs the network.
         views: changed versions of each example that are wanted too.
+        rows: (n,) the examples that are wanted, by runtimes that give what Keras gives in float32 only; None for all
+            of them, by the runtime of the config. With folds, which are judged by their features, it is the former too.
 
     Raises:
         DataError: a picture changed since it was checked.
         ResourceError: the cache cannot be written.
     """
     examples, folder = inspection.examples, config.cache_path / "features"
-    shape = (len(examples) * (1 + views), *below.output_shape[1:])
+    count = len(examples) * (1 + views) if rows is None else len(rows)
+    shape = (count, *below.output_shape[1:])
     parts = _parts(trunk, below, cut, inspection, config, views)
+    if rows is not None:
+        parts["examples"] = hashlib.sha256(np.asarray(rows, "<i8").tobytes()).hexdigest()
+    exact = rows is not None or (config.folds and config.runtime == AUTO)
+    config = config.model_copy(update={"runtime": AUTO_FLOAT32}) if exact else config
 
-    def named(runtime: str) -> dict[str, object]:
-        return parts | {"runtime": runtimes.identity(runtime, below)}
+    def named(runtime: Runtime) -> dict[str, object]:
+        return parts | {"runtime": identity(runtime, below)}
 
     def compute(first: int) -> Iterator[np.ndarray]:
-        with reporter.track("computing features", shape[0]) as advance:
+        with reporter.track("computing features", count) as advance:
             advance(first)
-            for array in run(picture_views(config, examples, range(first, shape[0]), trunk.preprocessing)):
+            left = range(first, count)
+            if rows is None:
+                batches = picture_views(config, examples, left, trunk.preprocessing)
+            else:
+                batches = pictures(config, examples, rows[left.start :], trunk.preprocessing)
+            for array in run(batches):
                 yield array
                 advance(len(array))
 
-    def complete() -> list[str]:
-        return [runtime for runtime in _acceptable(config) if is_complete(folder, named(runtime), shape)]
+    def complete() -> list[Runtime]:
+        return [one for one in runtime_choice.acceptable(config.runtime) if is_complete(folder, named(one), shape)]
 
     # who finds all there waits for nobody
     alone = nullcontext() if complete() else one_after_the_other(config.cache_path / "locks", parts, reporter.say)
@@ -74,8 +88,8 @@ def trunk_features(
         if left:
             choice, run = Choice(left[0], "its features of these pictures are in the cache"), None
         else:
-            choice, run = _choose(trunk, below, inspection, config, reporter)
-        decision = Decision("runtime", choice.runtime, choice.why)
+            choice, run = _choose(trunk, below, inspection, config, reporter, rows)
+        decision = Decision("runtime", choice.runtime.name, choice.why)
         reporter.say(f"  {decision}")
         features = cached_features(folder, named(choice.runtime), shape, compute)
     return replace(features, runtime=decision, views=views)
@@ -99,22 +113,22 @@ def _parts(
     return parts
 
 
-def _acceptable(config: FinetuneConfig) -> list[str]:
-    """Return the runtimes whose features a run may take from the cache, the better first."""
-    wanted = runtimes.FLOAT32 if config.runtime == runtimes.AUTO else (config.runtime,)
-    return [runtime for runtime in wanted if not runtimes.hindrance(runtime)]
-
-
 def _choose(
-    trunk: Trunk, below: keras.Model, inspection: Inspection, config: FinetuneConfig, reporter: Reporter
+    trunk: Trunk,
+    below: keras.Model,
+    inspection: Inspection,
+    config: FinetuneConfig,
+    reporter: Reporter,
+    rows: np.ndarray | None,
 ) -> tuple[Choice, Run]:
     examples = inspection.examples
+    rows = np.arange(len(examples)) if rows is None else rows
     work = Work(
         below,
         config.batch_size,
-        len(examples),
-        lambda indices: pictures(config, examples, indices, trunk.preprocessing),
-        picture_target(examples).values,
+        len(rows),
+        lambda indices: pictures(config, examples, rows[indices], trunk.preprocessing),
+        picture_target(examples).values[rows],
     )
     network = {
         "model": config.model,
@@ -122,8 +136,8 @@ def _choose(
         "image_size": config.image_size,
         "batch_size": config.batch_size,
     }
-    memory = runtimes.memory_file(config.cache_path / "runtimes", network)
-    return runtimes.choose(work, config.runtime, memory, reporter.warn)
+    memory = runtime_choice.memory_file(config.cache_path / "runtimes", network)
+    return runtime_choice.choose(work, config.runtime, memory, reporter.warn)
 
 
 def _digest(model: keras.Model) -> str:

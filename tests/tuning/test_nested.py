@@ -53,6 +53,19 @@ def scores(study, fold):
     return [trial.scores for trial in Study(study.path / "nested-2" / f"fold-{fold}").trials]
 
 
+def test_folds_are_judged_on_features_in_float32(table):
+    """Scores outside come from features, so those may not differ from what the model computes."""
+    grounds = Grounds(make_config({"data": table}), None, OuterFold(1, 2))
+    asked = grounds.asked({}, seed=0)
+    ground = grounds.under(asked, Reporter(0))
+    assert asked.runtime == "auto"
+    assert ground.prepared.config.runtime == ground.config(asked).runtime == "auto_float32"
+    with pytest.raises(ConfigError, match="runtime=keras_bf16 does not go with nested folds"):
+        Grounds(make_config({"data": table, "runtime": "keras_bf16"}), None, OuterFold(1, 2)).under(
+            asked.model_copy(update={"runtime": "keras_bf16"}), Reporter(0)
+        )
+
+
 def rows_of(table, fold):
     """Return the rows of a fold."""
     grounds = Grounds(make_config({"data": table}), None, OuterFold(fold, 2))

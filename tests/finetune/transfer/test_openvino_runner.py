@@ -14,7 +14,8 @@ from finetune.transfer import openvino_runner
 from finetune.transfer import trunk as trunks
 from finetune.transfer.frozen_graph import FrozenGraph
 from finetune.transfer.network import make_network
-from finetune.transfer.openvino_runner import NotConverted, OpenVinoRunner
+from finetune.transfer.openvino_runner import OpenVinoRunner
+from finetune.transfer.runtime_names import CannotRun
 
 pytestmark = [
     pytest.mark.keras,
@@ -106,5 +107,5 @@ def test_network_that_cannot_be_converted_says_why():
 
     inputs = keras.Input((8, 8, 8))
     model = keras.Model(inputs, layers.Flatten()(Eigenvalues()(inputs)))
-    with pytest.raises(NotConverted, match="."):
+    with pytest.raises(CannotRun, match="."):
         OpenVinoRunner(FrozenGraph(model))

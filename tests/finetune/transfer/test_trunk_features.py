@@ -4,6 +4,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from finetune.config import make_config
 from finetune.data.folder import scan_folder
 from finetune.data.load import check_examples
 from finetune.progress import Reporter
-from finetune.transfer import openvino_runner, runtimes
+from finetune.transfer import openvino_runner, runtime_choice, runtimes
 from finetune.transfer.trunk import Trunk
 from finetune.transfer.trunk_features import trunk_features
 from zoo.errors import ConfigError
@@ -41,12 +42,12 @@ def features_of(pictures, tmp_path, monkeypatch):
     trunk = Trunk(model, Preprocessing(8, (0, 0, 0), (1, 1, 1)), "0" * 64)
     played = lambda graph, precision: partial(graph.run, batch_size=8)  # noqa: E731
     monkeypatch.setattr(runtimes, "OpenVinoRunner", played)
-    monkeypatch.setattr(runtimes, "hindrance", lambda runtime: "")
-    monkeypatch.setattr(runtimes.openvino_runner, "version", lambda: "1.2")
+    for name, answer in {"is_installed": True, "has_bfloat16": True, "version": "1.2"}.items():
+        monkeypatch.setattr(openvino_runner, name, lambda answer=answer: answer)
 
-    def features(runtime):
-        wanted = config.model_copy(update={"runtime": runtime, "image_size": 8})
-        return trunk_features(trunk, model, "features", inspection, wanted, Reporter(0))
+    def features(runtime, rows=None, **settings):
+        wanted = config.model_copy(update={"runtime": runtime, "image_size": 8} | settings)
+        return trunk_features(trunk, model, "features", inspection, wanted, Reporter(0), rows=rows)
 
     return features
 
@@ -54,31 +55,47 @@ def features_of(pictures, tmp_path, monkeypatch):
 def test_features_in_the_cache_decide_for_auto(features_of, monkeypatch):
     """Whatever float32 runtime left all features, auto takes them and builds nothing."""
     first = features_of("openvino")
-    monkeypatch.setattr(runtimes, "choose", lambda *a, **k: pytest.fail("a runtime was chosen"))
+    monkeypatch.setattr(runtime_choice, "choose", lambda *a, **k: pytest.fail("a runtime was chosen"))
     second = features_of("auto")
     assert (second.runtime.value, second.reused_rows, second.path) == ("openvino", 30, first.path)
 
 
 def test_two_runs_at_once_share_the_work(features_of, monkeypatch):
     """The second waits until the first has chosen and computed, and takes what is there."""
-    asked, choose = [], runtimes.choose
+    asked, choose = [], runtime_choice.choose
 
     def slow(*arguments):
         asked.append(arguments)
         time.sleep(0.3)
         return choose(*arguments)
 
-    monkeypatch.setattr(runtimes, "choose", slow)
+    monkeypatch.setattr(runtime_choice, "choose", slow)
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(features_of, ["auto", "auto"]))
     assert len(asked) == 1 and sorted(features.reused_rows for features in found) == [0, 30]
 
 
 def test_features_of_another_precision_are_not_taken(features_of):
-    """Auto never reads what bfloat16 left, and bfloat16 never what float32 did."""
-    paths = [features_of(runtime).path for runtime in ("openvino_bf16", "auto", "openvino")]
-    assert len(set(paths)) == 3
-    assert features_of("auto").runtime.value != "openvino_bf16"
+    """Float32 never reads what half precision left, nor the other way round; auto prefers float32."""
+    paths = {features_of(runtime).path for runtime in ("openvino_bf16", "keras_bf16", "keras_fp16", "auto_float32")}
+    assert len(paths) == 4
+    assert features_of("auto").runtime.value == "keras"
+
+
+@pytest.mark.parametrize("asked", [{"folds": 3}, {"rows": np.arange(4)}])
+def test_features_that_judge_are_float32(features_of, asked):
+    """What folds or the test side are judged by is not taken from half precision, though auto finds it in the cache."""
+    assert features_of("openvino_bf16").runtime.value == features_of("auto").runtime.value == "openvino_bf16"
+    assert features_of("auto", **asked).runtime.value == "keras"
+
+
+def test_some_rows_are_those_of_all(features_of):
+    """Features of some examples, in their order, are theirs among all; the next time they are in the cache."""
+    rows, everything = np.array([20, 3, 4, 29, 0, 1, 2, 7, 8]), features_of("keras")
+    some = features_of("keras_bf16", rows=rows)
+    np.testing.assert_array_equal(some.array[:], everything.array[:][rows])
+    assert features_of("keras_bf16", rows=rows).reused_rows == 9
+    assert features_of("keras_bf16", rows=rows[::-1]).reused_rows == 0
 
 
 def test_what_ran_is_in_config_and_decisions(small_run):
@@ -98,16 +115,18 @@ def test_model_of_openvino_features_is_that_of_keras(small_run, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
-@needs_openvino
-def test_rounded_features_are_judged_by_the_finished_model(small_run, tmp_path, monkeypatch):
-    """With bfloat16, test metrics are those of the float32 model that is kept, as evaluate finds them."""
-    if not openvino_runner.has_bfloat16():
+@pytest.mark.parametrize("runtime", ["openvino_bf16", "keras_bf16", "keras_fp16"])
+def test_rounded_features_are_judged_by_the_finished_model(small_run, tmp_path, monkeypatch, runtime):
+    """In half precision, test metrics are those of the float32 model that is kept, as evaluate finds them."""
+    if runtime == "openvino_bf16" and not (openvino_runner.is_installed() and openvino_runner.has_bfloat16()):
         pytest.skip("this CPU does not compute in bfloat16")
     monkeypatch.setattr(runtimes, "BFLOAT16_COSINE", 0.9)
     config = json.loads((small_run.path / "config.json").read_text())
-    run = finetune.fit(**config | {"runtime": "openvino_bf16", "run_dir": tmp_path / "run"}, verbose=0)
-    assert runtime_of(run)[0] == "openvino_bf16"
+    run = finetune.fit(**config | {"runtime": runtime, "run_dir": tmp_path / "run"}, verbose=0)
+    assert runtime_of(run)[0] == runtime
     assert run.metrics["test"]["loss"] == pytest.approx(run.evaluate()["loss"], abs=1e-6)
+    features = {path.parent.name for path in (Path(config["cache_dir"]) / "features").glob("*/features.f32")}
+    assert len(features) >= 3  # of all in float32, of all in half, and of the test side
 
 
 def test_missing_openvino_is_named_before_anything_runs(pictures, tmp_path, monkeypatch):
@@ -118,8 +137,9 @@ def test_missing_openvino_is_named_before_anything_runs(pictures, tmp_path, monk
     assert not (tmp_path / "run").exists()
 
 
-def test_rounded_features_and_folds_are_refused(pictures, monkeypatch):
+@pytest.mark.parametrize("runtime", ["openvino_bf16", "keras_fp16_xla"])
+def test_rounded_features_and_folds_are_refused(pictures, monkeypatch, runtime):
     """Folds are judged on features alone, which would not be those of the model."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    with pytest.raises(ConfigError, match="folds"):
-        finetune.fit(pictures, runtime="openvino_bf16", folds=3)
+    with pytest.raises(ConfigError, match=f"runtime={runtime} does not go with folds"):
+        finetune.fit(pictures, runtime=runtime, folds=3)

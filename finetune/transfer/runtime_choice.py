@@ -1,0 +1,222 @@
+"""Which runtime a network gets: the one that was asked for, or the fastest by a trial of two batches of each."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import keras
+
+from finetune.devices import has_gpu
+from finetune.environment import cpu_flags, cpu_name
+from finetune.transfer import openvino_runner
+from finetune.transfer.features import features_key
+from finetune.transfer.runtime_names import (
+    AUTO,
+    AUTO_FLOAT32,
+    KERAS,
+    KERAS_BF16,
+    KERAS_FP16,
+    ON_CPU,
+    ON_GPU,
+    OPENVINO,
+    OPENVINO_BF16,
+    RUNTIMES,
+    CannotRun,
+    Runtime,
+    with_xla,
+)
+from finetune.transfer.runtimes import PROBED, Choice, Run, Work, built, compared, hindrance
+from zoo.atomic import write_atomic
+
+# Converting, tracing and timing take as long as Keras takes for a dozen batches of EfficientNet-Lite0; less is not
+# worth a choice.
+WORTH_TIMING = 16
+_TIMED = 2
+# Seconds that all pictures have to take before others are built as well. AMX computes half precision three times as
+# fast, and OpenVINO is ready in a second; of CPUs without it 1.5 times was measured. XLA compiles for up to a minute.
+_WORTH_HALF_BY_AMX, _WORTH_HALF, _WORTH_XLA = 8, 30, 120
+# Features in half precision differ, so they must take a fifth less time, with what they need beside: the test side is
+# run in float32 too, a share of all that is this by default.
+_WORTH_DIFFERING, _TEST_SIDE = 0.8, 0.15
+
+
+def memory_file(folder: Path, network: Mapping[str, object]) -> Path:
+    """Return where rates of a network are remembered: one place for each network, machine and set of versions."""
+    installed = openvino_runner.version() if not hindrance(OPENVINO) else None
+    machine = [cpu_name(), os.cpu_count(), keras.backend.backend(), keras.version(), installed]
+    machine += keras.distribution.list_devices() if has_gpu() else []
+    return folder / f"{features_key({'network': network, 'machine': machine})}.json"
+
+
+def acceptable(wanted: str) -> list[Runtime]:
+    """Return the runtimes whose features a run may take from the cache, the better first."""
+    if wanted not in (AUTO, AUTO_FLOAT32):
+        return [RUNTIMES[wanted]] if not hindrance(RUNTIMES[wanted]) else []
+    all_of_them = ON_GPU if has_gpu() else ON_CPU
+    found = [one for one in all_of_them if (one.exact or wanted == AUTO) and not hindrance(one)]
+    return sorted(found, key=lambda one: not one.exact)
+
+
+def choose(work: Work, wanted: str, memory: Path, warn: Callable[[str], None]) -> tuple[Choice, Run]:
+    """Return what runs a network here, and the function from batches to features that does it.
+
+    Whatever is not Keras in float32 is compared with it on these pictures, every time. Rates are measured once for a
+    network on a machine.
+
+    Args:
+        work: the network and its pictures.
+        wanted: "auto"; "auto_float32", which leaves out what gives other features than Keras; or a runtime's name.
+        memory: where rates are kept.
+        warn: told where something that was asked for by name cannot be had.
+    """
+    if wanted in (AUTO, AUTO_FLOAT32):
+        trial = _Trial(work, memory)
+        return _on_gpu(trial, halved=wanted == AUTO) if has_gpu() else _on_cpu(trial, halved=wanted == AUTO)
+    reasons = []
+    for runtime in _asked(RUNTIMES[wanted]):
+        try:
+            run = built(work, runtime)
+            words = compared(work, runtime, run)
+        except CannotRun as error:
+            reasons.append(f"not {runtime.shown}: {error}")
+            warn(f"runtime={wanted}: {reasons[-1]}")
+        else:
+            return Choice(runtime, "; ".join(filter(None, [*reasons, words])) or "as asked"), run
+    raise AssertionError("Keras runs everything")
+
+
+def _asked(wanted: Runtime) -> list[Runtime]:
+    """Return a runtime, and what takes its place where it cannot run: the same library in float32, then Keras."""
+    return list(dict.fromkeys((wanted, OPENVINO if wanted.by_openvino else KERAS, KERAS)))
+
+
+class _Trial:
+    """What is known of the runtimes of a network: how fast they are, and which of them cannot run it."""
+
+    def __init__(self, work: Work, memory: Path):
+        self.work, self._memory, self._runs, self._allowed = work, memory, {}, math.inf
+        self._warm: set[Runtime] = set()
+        self.rates, self.refusals = _remembered(memory), []
+
+    @cached_property
+    def _batch(self) -> object:
+        return next(iter(self.work.pictures(range(min(self.work.batch_size, self.work.count)))))
+
+    def run(self, runtime: Runtime) -> Run:
+        """Return what runs the network, or raise `CannotRun`."""
+        if runtime not in self._runs:
+            self._runs[runtime] = built(self.work, runtime)
+        return self._runs[runtime]
+
+    def rate(self, runtime: Runtime) -> float:
+        """Return pictures a second by two batches, or fewer of one that is slower; 0 for one that cannot run."""
+        if runtime not in self.rates:
+            try:
+                run = self.run(runtime)
+            except CannotRun as error:
+                self.refuse(runtime, error)
+                return 0.0
+            if runtime not in self._warm:
+                list(run([self._batch]))
+            self.rates[runtime] = self._timed(run)
+            # a cache that cannot be written is reported when the features are
+            with suppress(OSError):
+                self._memory.parent.mkdir(parents=True, exist_ok=True)
+                rates = {one.name: rate for one, rate in self.rates.items()}
+                write_atomic(self._memory, json.dumps({"rates": rates}))
+        return self.rates[runtime]
+
+    def _timed(self, run: Run) -> float:
+        done, seconds, started = 0, 0.0, time.perf_counter()
+        for array in run([self._batch] * _TIMED):
+            done, seconds = done + len(array), time.perf_counter() - started
+            if seconds > self._allowed:
+                break
+        self._allowed = min(self._allowed, seconds)
+        return done / seconds
+
+    def seconds(self, runtime: Runtime) -> float:
+        """Return how long a runtime takes for all pictures."""
+        rate = self.rate(runtime)
+        return self.work.count / rate if rate else math.inf
+
+    def refuse(self, runtime: Runtime, error: CannotRun) -> None:
+        """Remember why a runtime is not taken."""
+        self.refusals.append(f"not {runtime.shown}: {error}")
+
+    def agrees(self, runtime: Runtime) -> str | None:
+        """Return in words how near a runtime comes to Keras; None where it is not near enough."""
+        try:
+            words = compared(self.work, runtime, self.run(runtime))
+            self._warm |= {runtime, KERAS}
+            return words
+        except CannotRun as error:
+            self.refuse(runtime, error)
+            return None
+
+    def choice(self, runtime: Runtime, words: str = "") -> tuple[Choice, Run]:
+        """Return a runtime as chosen."""
+        rates = {one.name: rate for one, rate in self.rates.items()}
+        shown = ", ".join(
+            f"{one.shown} {rate:,.0f}" for one, rate in sorted(self.rates.items(), key=lambda pair: -pair[1])
+        )
+        why = [f"pictures a second in a trial on this machine: {shown}"] * bool(rates)
+        return Choice(runtime, "; ".join(filter(None, [*why, words, *self.refusals])), rates or None), self.run(runtime)
+
+
+def _on_cpu(trial: _Trial, *, halved: bool) -> tuple[Choice, Run]:
+    """Return the faster of OpenVINO and Keras; or half precision, where all pictures take long enough."""
+    work, reason = trial.work, hindrance(OPENVINO)
+    if not reason and not trial.rates and work.count < WORTH_TIMING * work.batch_size:
+        reason = f"{work.count:,} pictures are too few to be worth timing others"
+    if reason:
+        return Choice(KERAS, reason), work.by_keras
+    known = {OPENVINO, KERAS} <= trial.rates.keys()
+    words = "" if known and trial.rate(OPENVINO) <= trial.rate(KERAS) else trial.agrees(OPENVINO)
+    if words is None:
+        return Choice(KERAS, trial.refusals[-1]), work.by_keras
+    exact = max((OPENVINO, KERAS), key=trial.rate)
+    worth = _WORTH_HALF_BY_AMX if "amx_bf16" in (cpu_flags() or ()) else _WORTH_HALF
+    half, differing = _halved(trial, exact, (OPENVINO_BF16,), worth) if halved else (exact, "")
+    return trial.choice(half, differing) if half != exact else trial.choice(exact, words if exact == OPENVINO else "")
+
+
+def _on_gpu(trial: _Trial, *, halved: bool) -> tuple[Choice, Run]:
+    """Return Keras, in half precision or by XLA or both where all pictures take long enough."""
+    work = trial.work
+    if not trial.rates and work.count < WORTH_TIMING * work.batch_size:
+        return Choice(KERAS, f"{work.count:,} pictures are too few to be worth timing others"), work.by_keras
+    taken, words = _halved(trial, KERAS, (KERAS_BF16, KERAS_FP16), _WORTH_HALF) if halved else (KERAS, "")
+    if trial.seconds(taken) >= _WORTH_XLA and trial.rate(with_xla(taken)) > trial.rate(taken):
+        as_well = trial.agrees(with_xla(taken))
+        taken, words = (taken, words) if as_well is None else (with_xla(taken), as_well)
+    return trial.choice(taken, words)
+
+
+def _halved(trial: _Trial, exact: Runtime, others: Sequence[Runtime], worth: float) -> tuple[Runtime, str]:
+    """Return the fastest of others in half precision and how near it comes, or what is exact where that will do."""
+    seconds = trial.seconds(exact)
+    others = [one for one in others if not hindrance(one)] if seconds >= worth else []
+    for half in sorted(others, key=trial.seconds):
+        beside = _TEST_SIDE * seconds + PROBED / trial.rate(KERAS)
+        if trial.seconds(half) + beside > _WORTH_DIFFERING * seconds:
+            break
+        words = trial.agrees(half)
+        if words is not None:
+            return half, words
+    return exact, ""
+
+
+def _remembered(memory: Path) -> dict[Runtime, float]:
+    """Return the rates that were written, or none where they cannot be read."""
+    try:
+        found = json.loads(memory.read_bytes())["rates"]
+        rates = {RUNTIMES[name]: float(rate) for name, rate in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return rates if all(0 < rate < math.inf for rate in rates.values()) else {}
