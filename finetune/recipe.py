@@ -223,6 +223,7 @@ def _verified_outputs(
     if rounded and splits.test:
         # judged are answers of the model that is kept, not those on features that it would not compute
         outputs, tested = outputs.copy(), np.array(splits.test)
+        config = config.model_copy(update={"runtime": runtime.value})
         exact = kind.exact_features(config, trunk, learned.network, learned.cut, data, tested, lesson.reporter)
         outputs[tested] = learned.outputs(TASKS[target.task], np.arange(len(tested)), exact.array)
         inputs, indices = kind.some_inputs(config, trunk, data, tested)

@@ -16,7 +16,7 @@ from finetune.learning import Lesson
 from finetune.preparing import Opened, Prepared, check_and_deal, open_data
 from finetune.progress import Reporter
 from finetune.transfer.network import FEATURES, make_network
-from finetune.transfer.runtime_names import AUTO, AUTO_FLOAT32, RUNTIMES
+from finetune.transfer.runtime_names import RUNTIMES, in_float32
 from zoo.errors import ConfigError, GraftError
 
 # Settings that decide nothing before learning begins. Trials that differ in others stand on different grounds.
@@ -149,7 +149,7 @@ def _on_fold(prepared: Prepared, fold: OuterFold) -> Prepared:
         raise ConfigError(
             f"runtime={runtime} does not go with nested folds, which are judged by their features: --set runtime=auto"
         )
-    exact = prepared.config.model_copy(update={"runtime": AUTO_FLOAT32 if runtime == AUTO else runtime})
+    exact = prepared.config.model_copy(update={"runtime": in_float32(runtime)})
     config = exact.model_copy(update={"folds": fold.count})
     try:
         sides = kind.deal(config, prepared.data).folds[fold.number - 1]

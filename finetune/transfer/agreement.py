@@ -1,6 +1,7 @@
 """Whether features that were computed another way may stand for those that Keras gives."""
 
 import numpy as np
+from scipy.stats import binomtest
 from sklearn.linear_model import Ridge
 
 # Least cosine to Keras' features, of each picture in float32; of all pictures together in bfloat16, where single ones
@@ -10,8 +11,8 @@ FLOAT32_COSINE, BFLOAT16_COSINE = 0.9999, 0.999
 _LENGTH = 0.02
 # Of the probe's ridge, as a share of the features' variance: the best of 0.01, 0.1, 1 and 10 on data/fashion-mini.
 _PENALTY = 0.1
-# Pictures that a probe may get wrong more than the one on Keras' features: one, for one is chance.
-_CHANCE = 1
+# How likely a probe that is as good may be taken for a worse one.
+_CHANCE = 0.05
 
 
 def agreement(features: np.ndarray, keras_features: np.ndarray, *, each: bool) -> float:
@@ -36,11 +37,13 @@ def agreement(features: np.ndarray, keras_features: np.ndarray, *, each: bool) -
     return float(cosines.min()) if alike.all() and np.isfinite(cosines).all() else 0.0
 
 
-def probe_scores(features: np.ndarray, keras_features: np.ndarray, values: np.ndarray) -> tuple[int, int, int]:
+def probe_answers(
+    features: np.ndarray, keras_features: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Compare a linear probe that learns from features with one that learns from Keras'; Keras' features judge both.
 
-    That is what happens to a run: its head learns from the features, its finished model computes as Keras does. Every
-    second example learns, the others judge.
+    That is what happens to a run: its head learns from the features, its finished model computes as Keras does. Each
+    half of the examples learns once, and the other half judges.
 
     Args:
         features: (n, ...) float32.
@@ -48,25 +51,29 @@ def probe_scores(features: np.ndarray, keras_features: np.ndarray, values: np.nd
         values: (n,) classes, or (n, outputs) 0 and 1 or numbers.
 
     Returns:
-        How many answers of the probe on features are right, how many of that on Keras', and of how many. An answer in
-        numbers is right within half a standard deviation.
+        (n,) whether the probe on features answered right, and (n,) whether that on Keras' did. An answer in numbers is
+        right within half a standard deviation.
     """
-    known, asked = slice(0, None, 2), slice(1, None, 2)
     flat, keras_flat = (array.reshape(len(array), -1).astype("float64") for array in (features, keras_features))
     classes = np.unique(values) if values.ndim == 1 else None
     goals = (values[:, None] == classes).astype(float) if classes is not None else values.astype(float)
-    right = []
-    for learned in (flat, keras_flat):
-        probe = Ridge(alpha=_PENALTY * float(np.var(learned[known], axis=0).sum())).fit(learned[known], goals[known])
-        answers = probe.predict(keras_flat[asked]).reshape(len(goals[asked]), -1)
-        if classes is not None:
-            good = answers.argmax(axis=1) == goals[asked].argmax(axis=1)
-        else:
-            good = (np.abs(answers - goals[asked]) <= goals.std(axis=0) / 2).all(axis=1)
-        right.append(int(good.sum()))
-    return right[0], right[1], len(goals[asked])
+    answers = np.zeros((2, *goals.shape))
+    for known, asked in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        for number, learned in enumerate((flat, keras_flat)):
+            penalty = _PENALTY * float(np.var(learned[known], axis=0).sum())
+            probe = Ridge(alpha=penalty).fit(learned[known], goals[known])
+            answers[number, asked] = probe.predict(keras_flat[asked]).reshape(goals[asked].shape)
+    if classes is not None:
+        right = answers.argmax(axis=2) == goals.argmax(axis=1)
+    else:
+        right = (np.abs(answers - goals) <= goals.std(axis=0) / 2).all(axis=2)
+    return right[0], right[1]
 
 
-def is_equal(right: int, right_of_keras: int) -> bool:
-    """Whether a probe is as good as the one on Keras' features."""
-    return right >= right_of_keras - _CHANCE
+def is_as_good(right: np.ndarray, right_of_keras: np.ndarray) -> bool:
+    """Whether a probe is as good as the one on Keras' features, as far as examples tell on which they differ.
+
+    Two equally good probes differ on some by chance; it is worse where a sign test says so (5 %, one-sided).
+    """
+    lost, won = int((right_of_keras & ~right).sum()), int((right & ~right_of_keras).sum())
+    return lost <= won or binomtest(lost, lost + won, alternative="greater").pvalue >= _CHANCE

@@ -56,5 +56,14 @@ def with_xla(runtime: Runtime) -> Runtime:
     return RUNTIMES[f"{runtime.name}_xla"]
 
 
+def in_float32(wanted: str) -> str:
+    """Return the setting that a setting stands for where features must be those of Keras in float32."""
+    if wanted == AUTO:
+        return AUTO_FLOAT32
+    if wanted not in RUNTIMES or RUNTIMES[wanted].exact:
+        return wanted
+    return (OPENVINO if RUNTIMES[wanted].by_openvino else KERAS).name
+
+
 class CannotRun(Exception):
     """A runtime cannot run a network; the text is the reason in one line."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from finetune.devices import has_gpu
 from finetune.transfer import openvino_runner
-from finetune.transfer.agreement import BFLOAT16_COSINE, FLOAT32_COSINE, agreement, is_equal, probe_scores
+from finetune.transfer.agreement import BFLOAT16_COSINE, FLOAT32_COSINE, agreement, is_as_good, probe_answers
 from finetune.transfer.frozen_graph import FrozenGraph
 from finetune.transfer.keras_runner import KerasRunner
 from finetune.transfer.openvino_runner import OpenVinoRunner
@@ -141,9 +141,9 @@ def compared(work: Work, runtime: Runtime, run: Run) -> str:
         raise CannotRun(f"{words}, {needed} is needed")
     if runtime.exact:
         return words
-    right, right_of_keras, asked = probe_scores(found, expected, work.values[indices])
-    words += f", a probe on them right on {right} of {asked}, on Keras' {right_of_keras}"
-    if not is_equal(right, right_of_keras):
+    right, right_of_keras = probe_answers(found, expected, work.values[indices])
+    words += f", a probe on them right on {right.sum()} of {len(right)}, on Keras' {right_of_keras.sum()}"
+    if not is_as_good(right, right_of_keras):
         raise CannotRun(words)
     return words
 

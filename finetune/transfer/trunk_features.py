@@ -19,7 +19,7 @@ from finetune.decide import Decision
 from finetune.progress import Reporter
 from finetune.transfer import runtime_choice
 from finetune.transfer.features import Features, cached_features, is_complete, one_after_the_other
-from finetune.transfer.runtime_names import AUTO, AUTO_FLOAT32, Runtime
+from finetune.transfer.runtime_names import Runtime, in_float32
 from finetune.transfer.runtimes import Choice, Run, Work, identity
 from finetune.transfer.trunk import Trunk
 
@@ -60,8 +60,8 @@ def trunk_features(
     parts = _parts(trunk, below, cut, inspection, config, views)
     if rows is not None:
         parts["examples"] = hashlib.sha256(np.asarray(rows, "<i8").tobytes()).hexdigest()
-    exact = rows is not None or (config.folds and config.runtime == AUTO)
-    config = config.model_copy(update={"runtime": AUTO_FLOAT32}) if exact else config
+    if rows is not None or config.folds:
+        config = config.model_copy(update={"runtime": in_float32(config.runtime)})
 
     def named(runtime: Runtime) -> dict[str, object]:
         return parts | {"runtime": identity(runtime, below)}
@@ -90,7 +90,7 @@ def trunk_features(
         else:
             choice, run = _choose(trunk, below, inspection, config, reporter, rows)
         decision = Decision("runtime", choice.runtime.name, choice.why)
-        reporter.say(f"  {decision}")
+        reporter.say(f"  {decision}" if rows is None else f"  the test side, in float32: {decision}")
         features = cached_features(folder, named(choice.runtime), shape, compute)
     return replace(features, runtime=decision, views=views)
 

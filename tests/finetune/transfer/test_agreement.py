@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from finetune.transfer.agreement import FLOAT32_COSINE, agreement, is_equal, probe_scores
+from finetune.transfer.agreement import FLOAT32_COSINE, agreement, is_as_good, probe_answers
 
 
 @pytest.fixture
@@ -48,7 +48,18 @@ def test_probe_on_other_features_is_worse(kind):
     values = {"classes": classes, "labels": flags.astype("float32"), "numbers": classes[:, None] * 2.5}[kind]
     features = flags @ np.array([[5, 0, 0, 0, 1], [0, 5, 0, 0, 1], [0, 0, 5, 0, 1], [0, 0, 0, 5, 1]])
     features = features + np.random.default_rng(0).normal(scale=0.1, size=features.shape)
-    same = probe_scores(features, features, values)
-    mixed = probe_scores(features[:, [1, 2, 3, 0, 4]], features, values)
-    assert same == (40, 40, 40) and is_equal(*same[:2])
-    assert not is_equal(*mixed[:2])
+    same = probe_answers(features, features, values)
+    mixed = probe_answers(features[:, [1, 2, 3, 0, 4]], features, values)
+    assert np.all(same) and len(same[0]) == 80 and is_as_good(*same)
+    assert not mixed[0].any() and mixed[1].all() and not is_as_good(*mixed)
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "good"), [(0, 0, True), (4, 0, True), (5, 0, False), (9, 5, True), (12, 3, False)]
+)
+def test_chance_alone_makes_no_probe_worse(lost, won, good):
+    """Probes that differ on some pictures are as good as each other unless far more are lost than won."""
+    right_of_keras = np.arange(64) < 40
+    right = right_of_keras.copy()
+    right[:lost], right[40 : 40 + won] = False, True
+    assert is_as_good(right, right_of_keras) == good

@@ -174,9 +174,10 @@ def test_bfloat16_that_differs_too_much_becomes_float32(openvino, choosing, monk
 
 def test_worse_probe_refuses_bfloat16(openvino, choosing, monkeypatch):
     """A cosine that passes is not enough where a probe learns less."""
-    monkeypatch.setattr(runtimes, "probe_scores", lambda *a: (20, 32, 32))
+    worse = np.arange(64) < 40, np.arange(64) < 64
+    monkeypatch.setattr(runtimes, "probe_answers", lambda *a: worse)
     choice, _ = choosing("openvino_bf16")
-    assert choice.runtime == OPENVINO and "right on 20 of 32, on Keras' 32" in choosing.warnings[0]
+    assert choice.runtime == OPENVINO and "right on 40 of 64, on Keras' 64" in choosing.warnings[0]
 
 
 def test_keras_asked_for_builds_nothing_else(openvino, choosing):
