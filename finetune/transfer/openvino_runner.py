@@ -1,6 +1,7 @@
 """A network run by OpenVINO on this CPU: the same graph, its weights as constants in it, several pictures in flight."""
 
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 import tempfile
@@ -122,8 +123,8 @@ def has_bfloat16() -> bool:
 
 
 def version() -> str:
-    """Return OpenVINO's version."""
-    return _library().__version__
+    """Return OpenVINO's version, for which it is not imported."""
+    return importlib.metadata.version(PACKAGE)
 
 
 def _library() -> ModuleType:

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -53,13 +53,14 @@ def memory_file(folder: Path, network: Mapping[str, object]) -> Path:
     return folder / f"{features_key({'network': network, 'machine': machine})}.json"
 
 
-def acceptable(wanted: str) -> list[Runtime]:
-    """Return the runtimes whose features a run may take from the cache, the better first."""
-    if wanted not in (AUTO, AUTO_FLOAT32):
-        return [RUNTIMES[wanted]] if not hindrance(RUNTIMES[wanted]) else []
-    all_of_them = ON_GPU if has_gpu() else ON_CPU
-    found = [one for one in all_of_them if (one.exact or wanted == AUTO) and not hindrance(one)]
-    return sorted(found, key=lambda one: not one.exact)
+def acceptable(wanted: str) -> Iterator[Runtime]:
+    """Yield the runtimes whose features a run may take from the cache, the better first."""
+    named = wanted not in (AUTO, AUTO_FLOAT32)
+    found = (RUNTIMES[wanted],) if named else ON_GPU if has_gpu() else ON_CPU
+    for one in sorted(found, key=lambda one: not one.exact):
+        # what hinders is asked one by one, for it may take a library's import
+        if (named or one.exact or wanted == AUTO) and not hindrance(one):
+            yield one
 
 
 def choose(work: Work, wanted: str, memory: Path, warn: Callable[[str], None]) -> tuple[Choice, Run]:

@@ -78,15 +78,16 @@ def trunk_features(
                 yield array
                 advance(len(array))
 
-    def complete() -> list[Runtime]:
-        return [one for one in runtime_choice.acceptable(config.runtime) if is_complete(folder, named(one), shape)]
+    def complete() -> Runtime | None:
+        found = runtime_choice.acceptable(config.runtime)
+        return next((one for one in found if is_complete(folder, named(one), shape)), None)
 
     # who finds all there waits for nobody
     alone = nullcontext() if complete() else one_after_the_other(config.cache_path / "locks", parts, reporter.say)
     with alone:
         left = complete()
         if left:
-            choice, run = Choice(left[0], "its features of these pictures are in the cache"), None
+            choice, run = Choice(left, "its features of these pictures are in the cache"), None
         else:
             choice, run = _choose(trunk, below, inspection, config, reporter, rows)
         decision = Decision("runtime", choice.runtime.name, choice.why)
