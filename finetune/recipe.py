@@ -27,12 +27,13 @@ from finetune.precision_choice import AUTO, choice_of, choose_precision
 from finetune.preparing import check_and_deal, open_data, read_request
 from finetune.progress import Reporter
 from finetune.report.write import SAMPLES_PLOT, mistake_plot, write_report
-from finetune.resume import decided, keeper_of, new_keeper
+from finetune.resume import as_begun, decided, keeper_of, new_keeper
 from finetune.run import Run
 from finetune.run_dir import RunDir, next_run_path
 from finetune.tasks import TASKS
 from finetune.training.event_log import EventLog
 from finetune.training.gradients import gradient_faults
+from finetune.transfer.agreement import require_near
 from finetune.transfer.runtime_names import RUNTIMES
 from finetune.transfer.trunk import verify_joined
 from zoo.errors import ConfigError
@@ -117,6 +118,7 @@ def run_recipe(
         begun_with = choice_of(run_dir) if resume else None
         if begun_with and config.precision == AUTO:
             config = config.model_copy(update={"precision": begun_with.value})
+        config = as_begun(run_dir, config) if resume else config
         keeper = keeper_of(run_dir, config, described_data) if resume else new_keeper(run_dir, config)
         with clock("build"):
             # layers that drop at random and have no seed of their own draw one
@@ -215,19 +217,20 @@ def _verified_outputs(
     """Return what was learned to answer, (n, outputs) for all examples, after holding the finished model against it."""
     kind, config, data = lesson.kind, lesson.config, lesson.data
     target = kind.target(data)
-    outputs = learned.outputs(TASKS[target.task], np.arange(len(target.values)))
+    task = TASKS[target.task]
+    outputs = learned.outputs(task, np.arange(len(target.values)))
     inputs, indices = kind.some_inputs(config, trunk, data)
     runtime = learned.features.runtime
-    rounded = runtime is not None and not RUNTIMES[runtime.value].exact
-    verify_joined(model, inputs, outputs[list(indices)], learned.scale, rounded=rounded)
-    if rounded and splits.test:
-        # judged are answers of the model that is kept, not those on features that it would not compute
-        outputs, tested = outputs.copy(), np.array(splits.test)
+    if runtime is not None and not RUNTIMES[runtime.value].exact:
+        # judged and compared are answers of the model that is kept, not those on features that it would not compute
+        exact_rows = np.union1d(splits.test, indices).astype(int)
         config = config.model_copy(update={"runtime": runtime.value})
-        exact = kind.exact_features(config, trunk, learned.network, learned.cut, data, tested, lesson.reporter)
-        outputs[tested] = learned.outputs(TASKS[target.task], np.arange(len(tested)), exact.array)
-        inputs, indices = kind.some_inputs(config, trunk, data, tested)
-        verify_joined(model, inputs, outputs[list(indices)], learned.scale)
+        cut, reporter = learned.cut, lesson.reporter
+        exact = kind.exact_features(config, trunk, learned.network, cut, data, exact_rows, reporter).array[:]
+        require_near(learned.features.array[exact_rows], exact)
+        outputs = outputs.copy()
+        outputs[exact_rows] = learned.outputs(task, np.arange(len(exact_rows)), exact)
+    verify_joined(model, inputs, outputs[list(indices)], learned.scale)
     return outputs
 
 

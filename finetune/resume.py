@@ -11,6 +11,7 @@ from finetune.run_dir import RunDir
 from finetune.settings.data import OBJECTS
 from finetune.training.checkpoints import Checkpoints
 from finetune.training.keeper import Keeper, Remedy
+from finetune.transfer.runtime_names import AUTO, AUTO_FLOAT32
 from zoo.errors import RunStateError
 
 # What may differ: where things lie, and what changes no number. The data are known by their fingerprint.
@@ -65,6 +66,13 @@ def keeper_of(run_dir: RunDir, config: FinetuneConfig, data: Mapping[str, object
             f"{keeper.remedy.go_on}"
         )
     return replace(keeper, saved=saved, changes=[*(saved.place["changes"] if saved else ()), *changes])
+
+
+def as_begun(run_dir: RunDir, config: FinetuneConfig) -> FinetuneConfig:
+    """Return settings with what ran the frozen part until a run was stopped, where that is left to the run."""
+    if config.runtime not in (AUTO, AUTO_FLOAT32) or not run_dir.has("config"):
+        return config
+    return config.model_copy(update={"runtime": run_dir.read_json("config")["runtime"]})
 
 
 def decided(run_dir: RunDir, decisions: Sequence[Decision]) -> list[Decision]:

@@ -18,6 +18,7 @@ from finetune.report.write import write_report
 from finetune.run import Run
 from finetune.run_dir import RunDir
 from finetune.tasks import TASKS
+from finetune.transfer.runtime_names import in_float32
 from finetune.transfer.trunk import verify_joined
 from tuning.best_model import joined
 from tuning.ground import Ground, Grounds
@@ -99,6 +100,8 @@ def _trained(
     ranked, library, ground, choosing = distinct(study.ranked(), members), [], None, None
     for trial in ranked:
         asked = grounds.asked(settings_of(trial.proposal.values), seed=trial.seed)
+        # judged are answers on features, so these must be what the model that is kept computes
+        asked = asked.model_copy(update={"runtime": in_float32(asked.runtime)})
         own = grounds.under(asked, reporter)
         config = own.config(asked)
         if ground is None:

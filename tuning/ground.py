@@ -145,7 +145,7 @@ class Ground:
 def _on_fold(prepared: Prepared, fold: OuterFold) -> Prepared:
     """Return the same data with a fold as their test side, and the other examples dealt to learn and to pick."""
     kind, runtime = prepared.kind, prepared.config.runtime
-    if runtime in RUNTIMES and not RUNTIMES[runtime].exact:
+    if kind.STAGED and runtime in RUNTIMES and not RUNTIMES[runtime].exact:
         raise ConfigError(
             f"runtime={runtime} does not go with nested folds, which are judged by their features: --set runtime=auto"
         )

@@ -188,11 +188,10 @@ def samples(config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection,
 
 
 def some_inputs(
-    config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection, among: Sequence[int] | None = None
+    config: FinetuneConfig, trunk: trunks.Trunk, inspection: Inspection
 ) -> tuple[np.ndarray, Sequence[int]]:
-    """Return the first and the last picture, of all or of some, as the joined model takes them, and their indices."""
-    among = range(len(inspection.examples)) if among is None else among
-    compared = sorted({among[0], among[-1]})
+    """Return the first and the last picture as the joined model takes them, and their indices."""
+    compared = sorted({0, len(inspection.examples) - 1})
     batches = load.pictures(config, inspection.examples, compared, trunk.preprocessing)
     return np.concatenate(list(batches)), compared
 

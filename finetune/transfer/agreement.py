@@ -4,9 +4,14 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.linear_model import Ridge
 
+from finetune.transfer.trunk import DAMAGED
+from zoo.errors import RunStateError
+
 # Least cosine to Keras' features, of each picture in float32; of all pictures together in bfloat16, where single ones
 # with few active channels differ more (EfficientNet-Lite0, 250 pictures: median 0.9986, least 0.9958).
 FLOAT32_COSINE, BFLOAT16_COSINE = 0.9999, 0.999
+# Below this, features are not those of the same pictures; those of other pictures have cosines around 0.6.
+_DAMAGED_COSINE = 0.99
 # A cosine does not see a factor: lengths may differ by so much.
 _LENGTH = 0.02
 # Of the probe's ridge, as a share of the features' variance: the best of 0.01, 0.1, 1 and 10 on data/fashion-mini.
@@ -35,6 +40,17 @@ def agreement(features: np.ndarray, keras_features: np.ndarray, *, each: bool) -
         cosines = np.where(silent, 1, (a * b).sum(axis=1) / product)
         alike = silent | (np.abs(lengths[0] / lengths[1] - 1) <= _LENGTH)
     return float(cosines.min()) if alike.all() and np.isfinite(cosines).all() else 0.0
+
+
+def require_near(features: np.ndarray, keras_features: np.ndarray) -> None:
+    """Hold features in half precision against those of Keras for some of the same pictures.
+
+    Raises:
+        RunStateError: they are not of the same pictures, or were damaged.
+    """
+    cosine = agreement(features, keras_features, each=False)
+    if not cosine >= _DAMAGED_COSINE:
+        raise RunStateError(f"the cosine of cached features to Keras' is {cosine:.3f}: {DAMAGED}")
 
 
 def probe_answers(

@@ -25,6 +25,10 @@ from zoo.errors import ResourceError, RunStateError
 ROWS_PER_FLUSH = 256
 
 
+class NotFinite(RunStateError):
+    """A network gave a value that is not finite, as one in float16 may for a single picture."""
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of all examples in their order.
@@ -69,7 +73,7 @@ def cached_features(
 
     Raises:
         ResourceError: the disk is full or the cache cannot be written.
-        RunStateError: the trunk gave a value that is not finite.
+        NotFinite: the trunk gave a value that is not finite.
     """
     file = _File(folder / features_key(parts), shape, np.dtype(dtype).newbyteorder("<"))
     entry, rows = file.entry, shape[0]
@@ -129,7 +133,7 @@ def _append(file: _File, parts: dict[str, object], done: int, arrays: Iterable[n
         counted = done
         for array in arrays:
             if not np.isfinite(array).all():
-                raise RunStateError(
+                raise NotFinite(
                     f"the trunk gave a value that is not finite for one of examples {done}-{done + len(array)}"
                 )
             stream.write(np.ascontiguousarray(array, file.dtype).data)

@@ -30,7 +30,8 @@ class KerasRunner:
         """
         # a view of the layers, so that what is compiled here is not what the network's own calls run
         self._model, self._batch_size = keras.Model(model.input, model.output), batch_size
-        self._model.compile(jit_compile=xla)
+        # JAX compiles by XLA or not at all
+        self._model.compile(jit_compile=xla or keras.backend.backend() == "jax")
         try:
             # traced at the first batch, in the policies of that moment
             with computing_in(model, precision):

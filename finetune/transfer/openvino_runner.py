@@ -123,8 +123,11 @@ def has_bfloat16() -> bool:
 
 
 def version() -> str:
-    """Return OpenVINO's version, for which it is not imported."""
-    return importlib.metadata.version(PACKAGE)
+    """Return OpenVINO's version, for which it is not imported where it was installed by pip."""
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return _library().__version__
 
 
 def _library() -> ModuleType:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keras
 
-from finetune.devices import has_gpu
+from finetune.devices import gpu_names, has_gpu
 from finetune.environment import cpu_flags, cpu_name
 from finetune.transfer import openvino_runner
 from finetune.transfer.features import features_key
@@ -49,7 +49,7 @@ def memory_file(folder: Path, network: Mapping[str, object]) -> Path:
     """Return where rates of a network are remembered: one place for each network, machine and set of versions."""
     installed = openvino_runner.version() if not hindrance(OPENVINO) else None
     machine = [cpu_name(), os.cpu_count(), keras.backend.backend(), keras.version(), installed]
-    machine += keras.distribution.list_devices() if has_gpu() else []
+    machine += gpu_names()
     return folder / f"{features_key({'network': network, 'machine': machine})}.json"
 
 
@@ -102,7 +102,14 @@ class _Trial:
     def __init__(self, work: Work, memory: Path):
         self.work, self._memory, self._runs, self._allowed = work, memory, {}, math.inf
         self._warm: set[Runtime] = set()
+        self._timed_now: set[Runtime] = set()
         self.rates, self.refusals = _remembered(memory), []
+
+    @cached_property
+    def _decoding(self) -> float:
+        """Seconds that a picture takes to be decoded."""
+        some, started = self.work.sample(_TIMED * self.work.batch_size), time.perf_counter()
+        return sum(len(batch) for batch in self.work.pictures(some)) and (time.perf_counter() - started) / len(some)
 
     @cached_property
     def _batch(self) -> object:
@@ -125,6 +132,7 @@ class _Trial:
             if runtime not in self._warm:
                 list(run([self._batch]))
             self.rates[runtime] = self._timed(run)
+            self._timed_now.add(runtime)
             # a cache that cannot be written is reported when the features are
             with suppress(OSError):
                 self._memory.parent.mkdir(parents=True, exist_ok=True)
@@ -141,10 +149,20 @@ class _Trial:
         self._allowed = min(self._allowed, seconds)
         return done / seconds
 
+    def know(self, *runtimes: Runtime) -> None:
+        """Have the rates of all these from one sitting: a machine that was busy the last time tells nothing today."""
+        if not self.rates.keys() >= set(runtimes):
+            self.rates = {one: rate for one, rate in self.rates.items() if one in self._timed_now}
+        for runtime in runtimes:
+            self.rate(runtime)
+
     def seconds(self, runtime: Runtime) -> float:
-        """Return how long a runtime takes for all pictures."""
+        """Return how long a runtime takes for all rows, decoding included: on a CPU both want the same cores."""
         rate = self.rate(runtime)
-        return self.work.count / rate if rate else math.inf
+        if not rate:
+            return math.inf
+        parts = self.work.rows / rate, self.work.rows * self._decoding
+        return max(parts) if has_gpu() else sum(parts)
 
     def refuse(self, runtime: Runtime, error: CannotRun) -> None:
         """Remember why a runtime is not taken."""
@@ -173,14 +191,15 @@ class _Trial:
 def _on_cpu(trial: _Trial, *, halved: bool) -> tuple[Choice, Run]:
     """Return the faster of OpenVINO and Keras; or half precision, where all pictures take long enough."""
     work, reason = trial.work, hindrance(OPENVINO)
-    if not reason and not trial.rates and work.count < WORTH_TIMING * work.batch_size:
-        reason = f"{work.count:,} pictures are too few to be worth timing others"
+    if not reason and not trial.rates and work.rows < WORTH_TIMING * work.batch_size:
+        reason = _too_few(work)
     if reason:
         return Choice(KERAS, reason), work.by_keras
     known = {OPENVINO, KERAS} <= trial.rates.keys()
-    words = "" if known and trial.rate(OPENVINO) <= trial.rate(KERAS) else trial.agrees(OPENVINO)
+    words = "" if known and trial.rate(OPENVINO) < trial.rate(KERAS) else trial.agrees(OPENVINO)
     if words is None:
         return Choice(KERAS, trial.refusals[-1]), work.by_keras
+    trial.know(OPENVINO, KERAS)
     exact = max((OPENVINO, KERAS), key=trial.rate)
     worth = _WORTH_HALF_BY_AMX if "amx_bf16" in (cpu_flags() or ()) else _WORTH_HALF
     half, differing = _halved(trial, exact, (OPENVINO_BF16,), worth) if halved else (exact, "")
@@ -190,21 +209,31 @@ def _on_cpu(trial: _Trial, *, halved: bool) -> tuple[Choice, Run]:
 def _on_gpu(trial: _Trial, *, halved: bool) -> tuple[Choice, Run]:
     """Return Keras, in half precision or by XLA or both where all pictures take long enough."""
     work = trial.work
-    if not trial.rates and work.count < WORTH_TIMING * work.batch_size:
-        return Choice(KERAS, f"{work.count:,} pictures are too few to be worth timing others"), work.by_keras
+    if not trial.rates and work.rows < WORTH_TIMING * work.batch_size:
+        return Choice(KERAS, _too_few(work)), work.by_keras
     taken, words = _halved(trial, KERAS, (KERAS_BF16, KERAS_FP16), _WORTH_HALF) if halved else (KERAS, "")
-    if trial.seconds(taken) >= _WORTH_XLA and trial.rate(with_xla(taken)) > trial.rate(taken):
-        as_well = trial.agrees(with_xla(taken))
+    # JAX compiles by XLA always
+    if keras.backend.backend() == "tensorflow" and trial.seconds(taken) >= _WORTH_XLA:
+        trial.know(taken, with_xla(taken))
+        as_well = trial.agrees(with_xla(taken)) if trial.rate(with_xla(taken)) > trial.rate(taken) else None
         taken, words = (taken, words) if as_well is None else (with_xla(taken), as_well)
     return trial.choice(taken, words)
 
 
+def _too_few(work: Work) -> str:
+    return f"{work.rows:,} pictures are too few to be worth timing others"
+
+
 def _halved(trial: _Trial, exact: Runtime, others: Sequence[Runtime], worth: float) -> tuple[Runtime, str]:
     """Return the fastest of others in half precision and how near it comes, or what is exact where that will do."""
+    others = [one for one in others if not hindrance(one)] if trial.seconds(exact) >= worth else []
+    if others:
+        trial.know(exact, KERAS, *others)
     seconds = trial.seconds(exact)
-    others = [one for one in others if not hindrance(one)] if seconds >= worth else []
+    # without changed versions
+    once = seconds * trial.work.count / trial.work.rows
     for half in sorted(others, key=trial.seconds):
-        beside = _TEST_SIDE * seconds + PROBED / trial.rate(KERAS)
+        beside = _TEST_SIDE * once + PROBED / trial.rate(KERAS)
         if trial.seconds(half) + beside > _WORTH_DIFFERING * seconds:
             break
         words = trial.agrees(half)

@@ -32,6 +32,7 @@ class Work:
         model: pictures (batch, height, width, channels) to features.
         batch_size: of all batches.
         count: pictures.
+        rows: that are to be run: the pictures, and changed versions of them.
         pictures: gives those at some indices as batches of uint8.
         values: targets of all pictures, as `Target.values`.
     """
@@ -39,6 +40,7 @@ class Work:
     model: keras.Model
     batch_size: int
     count: int
+    rows: int
     pictures: Callable[[Sequence[int]], Iterable[np.ndarray]]
     values: np.ndarray
 
@@ -51,10 +53,17 @@ class Work:
         """The network with its weights in it, which is traced once for all who take it."""
         return FrozenGraph(self.model)
 
+    @cached_property
+    def _without_xla(self) -> KerasRunner:
+        """The network as Keras runs it; on a GPU it would take XLA of itself."""
+        return KerasRunner(self.model, batch_size=self.batch_size)
+
     def by_keras(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield what Keras gives for batches."""
         if suits_graph(self.model):
             return self.graph.run(batches, batch_size=self.batch_size)
+        if has_gpu():
+            return self._without_xla(batches)
         return forward(self.model, batches, batch_size=self.batch_size)
 
 

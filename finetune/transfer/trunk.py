@@ -18,9 +18,7 @@ from zoo.weights.load import read_weights
 
 # Largest difference that one network may show between its two paths; float32 sums in another order differ by 1e-5.
 JOIN_TOLERANCE = 1e-3
-# The same where the features were computed in bfloat16: probabilities of linear heads on EfficientNet-Lite0 differed by
-# up to 0.05 on data/fashion-mini, those of other pictures by 0.3 and more.
-ROUNDED_JOIN_TOLERANCE = 0.1
+DAMAGED = "the cached features are damaged. Delete the folder `features` of the cache and run again"
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,7 @@ def head_outputs(
     return outputs_of(logits, task, scale)
 
 
-def verify_joined(
-    model: keras.Model, inputs: object, expected: np.ndarray, scale: Scale | None = None, *, rounded: bool = False
-) -> float:
+def verify_joined(model: keras.Model, inputs: object, expected: np.ndarray, scale: Scale | None = None) -> float:
     """Compare the joined model on raw inputs with what the head gave for the features of the same examples.
 
     Args:
@@ -109,7 +105,6 @@ def verify_joined(
         inputs: what the model takes, for a batch of examples.
         expected: (batch, outputs) float32, as `head_outputs` gave them.
         scale: of outputs that are numbers; the difference is then relative to their standard deviation.
-        rounded: whether the features were computed in bfloat16, which differs more.
 
     Returns:
         The largest difference between the two paths: absolute for probabilities.
@@ -126,9 +121,8 @@ def verify_joined(
     # a network that has hardly learned may answer with huge numbers, of which float32 keeps seven digits
     largest = max(1.0, float((np.abs(expected - (scale.mean if scale else 0)) / unit).max()))
     difference = float((np.abs(joined - expected) / unit).max()) / largest
-    if not difference <= (ROUNDED_JOIN_TOLERANCE if rounded else JOIN_TOLERANCE):
+    if not difference <= JOIN_TOLERANCE:
         raise RunStateError(
-            f"the joined model differs from the head on cached features by {difference:.2g} in an output: "
-            f"the cached features are damaged. Delete the folder `features` of the cache and run again"
+            f"the joined model differs from the head on cached features by {difference:.2g} in an output: {DAMAGED}"
         )
     return difference

@@ -1,9 +1,11 @@
 """What pictures are at a cut of a pretrained network: run once over all of them by the fastest runtime, and cached."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,7 +20,7 @@ from finetune.data.targets import picture_target
 from finetune.decide import Decision
 from finetune.progress import Reporter
 from finetune.transfer import runtime_choice
-from finetune.transfer.features import Features, cached_features, is_complete, one_after_the_other
+from finetune.transfer.features import Features, NotFinite, cached_features, is_complete, one_after_the_other
 from finetune.transfer.runtime_names import Runtime, in_float32
 from finetune.transfer.runtimes import Choice, Run, Work, identity
 from finetune.transfer.trunk import Trunk
@@ -52,93 +54,127 @@ def trunk_features(
 
     Raises:
         DataError: a picture changed since it was checked.
+        NotFinite: the network gives values that are not finite, in float32 too.
         ResourceError: the cache cannot be written.
     """
-    examples, folder = inspection.examples, config.cache_path / "features"
-    count = len(examples) * (1 + views) if rows is None else len(rows)
-    shape = (count, *below.output_shape[1:])
-    parts = _parts(trunk, below, cut, inspection, config, views)
-    if rows is not None:
-        parts["examples"] = hashlib.sha256(np.asarray(rows, "<i8").tobytes()).hexdigest()
     if rows is not None or config.folds:
         config = config.model_copy(update={"runtime": in_float32(config.runtime)})
-
-    def named(runtime: Runtime) -> dict[str, object]:
-        return parts | {"runtime": identity(runtime, below)}
-
-    def compute(first: int) -> Iterator[np.ndarray]:
-        with reporter.track("computing features", count) as advance:
-            advance(first)
-            left = range(first, count)
-            if rows is None:
-                batches = picture_views(config, examples, left, trunk.preprocessing)
-            else:
-                batches = pictures(config, examples, rows[left.start :], trunk.preprocessing)
-            for array in run(batches):
-                yield array
-                advance(len(array))
-
-    def complete() -> Runtime | None:
-        found = runtime_choice.acceptable(config.runtime)
-        return next((one for one in found if is_complete(folder, named(one), shape)), None)
-
+    wanted = _Wanted(trunk, below, cut, inspection, config, reporter, views, rows)
     # who finds all there waits for nobody
-    alone = nullcontext() if complete() else one_after_the_other(config.cache_path / "locks", parts, reporter.say)
+    locks = config.cache_path / "locks"
+    alone = nullcontext() if wanted.complete() else one_after_the_other(locks, wanted.parts, reporter.say)
     with alone:
-        left = complete()
+        left = wanted.complete()
         if left:
-            choice, run = Choice(left, "its features of these pictures are in the cache"), None
-        else:
-            choice, run = _choose(trunk, below, inspection, config, reporter, rows)
+            return wanted.by(Choice(left, "its features of these pictures are in the cache"), None)
+        choice, run = wanted.chosen()
+        try:
+            return wanted.by(choice, run)
+        except NotFinite as error:
+            if choice.runtime.exact:
+                raise
+            reporter.warn(f"runtime={choice.runtime.name}: {error}; all of them run in float32 instead")
+            exact = config.model_copy(update={"runtime": in_float32(choice.runtime.name)})
+            return replace(wanted, config=exact).by(*replace(wanted, config=exact).chosen())
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Features that are wanted; fields are the arguments of `trunk_features`."""
+
+    trunk: Trunk
+    below: keras.Model
+    cut: str
+    inspection: Inspection
+    config: FinetuneConfig
+    reporter: Reporter
+    views: int
+    rows: np.ndarray | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, and what each is at the cut."""
+        count = len(self.inspection.examples) * (1 + self.views) if self.rows is None else len(self.rows)
+        return (count, *self.below.output_shape[1:])
+
+    @cached_property
+    def parts(self) -> dict[str, object]:
+        """What decides the features, but for what runs the network."""
+        config, views = self.config, self.views
+        parts = {
+            "format": 2,
+            "model": config.model,
+            "cut": self.cut,
+            "weights": _digest(self.below),
+            "preprocessing": asdict(self.trunk.preprocessing),
+            "data": self.inspection.fingerprint,
+            "decoder": [DECODER_VERSION, PIL.__version__],
+        }
+        if views:
+            parts["views"] = [config.augmentation, views, config.batch_size, VIEWS_VERSION, keras.__version__]
+        if self.rows is not None:
+            parts["examples"] = hashlib.sha256(np.asarray(self.rows, "<i8").tobytes()).hexdigest()
+        return parts
+
+    def _named(self, runtime: Runtime) -> dict[str, object]:
+        return self.parts | {"runtime": identity(runtime, self.below)}
+
+    @property
+    def _folder(self) -> Path:
+        return self.config.cache_path / "features"
+
+    def complete(self) -> Runtime | None:
+        """Return a runtime whose features are all in the cache, and may be taken."""
+        found = runtime_choice.acceptable(self.config.runtime)
+        return next((one for one in found if is_complete(self._folder, self._named(one), self.shape)), None)
+
+    def _pictures(self, indices: Sequence[int]) -> Iterator[np.ndarray]:
+        return pictures(self.config, self.inspection.examples, indices, self.trunk.preprocessing)
+
+    def chosen(self) -> tuple[Choice, Run]:
+        """Return what runs the network, and the function that does it."""
+        examples, config = self.inspection.examples, self.config
+        # of those that judge, nobody asked by which runtime
+        warn = self.reporter.warn if self.rows is None else lambda line: self.reporter.say(f"  {line}")
+        rows = np.arange(len(examples)) if self.rows is None else self.rows
+        work = Work(
+            self.below,
+            config.batch_size,
+            count=len(rows),
+            rows=self.shape[0],
+            pictures=lambda indices: self._pictures(rows[indices]),
+            values=picture_target(examples).values[rows],
+        )
+        network = {
+            "model": config.model,
+            "cut": self.cut,
+            "weights": self.trunk.weights_sha256,
+            "image_size": config.image_size,
+            "batch_size": config.batch_size,
+        }
+        memory = runtime_choice.memory_file(config.cache_path / "runtimes", network)
+        return runtime_choice.choose(work, config.runtime, memory, warn)
+
+    def by(self, choice: Choice, run: Run | None) -> Features:
+        """Return the features that a runtime gives, computing those that are missing."""
+
+        def compute(first: int) -> Iterator[np.ndarray]:
+            left = range(first, self.shape[0])
+            if self.rows is None:
+                batches = picture_views(self.config, self.inspection.examples, left, self.trunk.preprocessing)
+            else:
+                batches = self._pictures(self.rows[first:])
+            with self.reporter.track("computing features", self.shape[0]) as advance:
+                advance(first)
+                for array in run(batches):
+                    yield array
+                    advance(len(array))
+
         decision = Decision("runtime", choice.runtime.name, choice.why)
-        reporter.say(f"  {decision}" if rows is None else f"  the test side, in float32: {decision}")
-        features = cached_features(folder, named(choice.runtime), shape, compute)
-    return replace(features, runtime=decision, views=views)
-
-
-def _parts(
-    trunk: Trunk, below: keras.Model, cut: str, inspection: Inspection, config: FinetuneConfig, views: int
-) -> dict[str, object]:
-    """Return what decides the features, but for what runs the network."""
-    parts = {
-        "format": 2,
-        "model": config.model,
-        "cut": cut,
-        "weights": _digest(below),
-        "preprocessing": asdict(trunk.preprocessing),
-        "data": inspection.fingerprint,
-        "decoder": [DECODER_VERSION, PIL.__version__],
-    }
-    if views:
-        parts["views"] = [config.augmentation, views, config.batch_size, VIEWS_VERSION, keras.__version__]
-    return parts
-
-
-def _choose(
-    trunk: Trunk,
-    below: keras.Model,
-    inspection: Inspection,
-    config: FinetuneConfig,
-    reporter: Reporter,
-    rows: np.ndarray | None,
-) -> tuple[Choice, Run]:
-    examples = inspection.examples
-    rows = np.arange(len(examples)) if rows is None else rows
-    work = Work(
-        below,
-        config.batch_size,
-        len(rows),
-        lambda indices: pictures(config, examples, rows[indices], trunk.preprocessing),
-        picture_target(examples).values[rows],
-    )
-    network = {
-        "model": config.model,
-        "weights": trunk.weights_sha256,
-        "image_size": config.image_size,
-        "batch_size": config.batch_size,
-    }
-    memory = runtime_choice.memory_file(config.cache_path / "runtimes", network)
-    return runtime_choice.choose(work, config.runtime, memory, reporter.warn)
+        judging = f"what judges is computed in float32 by {choice.runtime.shown}"
+        self.reporter.say(f"  {decision}" if self.rows is None else f"  {judging}")
+        features = cached_features(self._folder, self._named(choice.runtime), self.shape, compute)
+        return replace(features, runtime=decision, views=self.views)
 
 
 def _digest(model: keras.Model) -> str:

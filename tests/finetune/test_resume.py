@@ -12,6 +12,8 @@ from small_pictures import SETTINGS, make_pictures, save_backbone
 
 import finetune
 from finetune.cli import cli, run_command
+from finetune.config import make_config
+from finetune.resume import as_begun
 from finetune.run_dir import RunDir
 from finetune.training import keeper
 from finetune.training.checkpoints import Checkpoints
@@ -175,6 +177,16 @@ def test_answers_of_another_fold_are_not_taken(table, tmp_path, monkeypatch):
         after = parts_at(patch, 0)
         same_runs(whole, fit(table, tmp_path / "broken", folds=2, epochs=2, resume=True))
     assert {"fold 1 of 2", "fold 2 of 2"} <= set(after)
+
+
+def test_runtime_that_was_found_is_kept(tmp_path):
+    """config.json names what ran the frozen part; who leaves that to the run again goes on with it."""
+    with RunDir.claim(tmp_path / "run", overwrite=False, resume=False) as run_dir:
+        auto = make_config({"data": "d"})
+        assert as_begun(run_dir, auto).runtime == "auto"
+        run_dir.write_json("config", auto.model_dump(mode="json") | {"runtime": "keras_bf16"})
+        assert as_begun(run_dir, auto).runtime == "keras_bf16"
+        assert as_begun(run_dir, make_config({"data": "d", "runtime": "keras"})).runtime == "keras"
 
 
 @pytest.mark.parametrize(

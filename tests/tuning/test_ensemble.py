@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import finetune
 import tuning
@@ -64,6 +65,24 @@ def test_ensemble_is_a_run_that_answers(table, tmp_path):
     answers = finetune.Run(run.path).predict([table])
     assert len(answers) == 120 and {answer.class_name for answer in answers} <= {"yes", "no"}
     assert make_ensemble(study).metrics["test"] == run.metrics["test"]
+
+
+@pytest.mark.keras
+def test_ensemble_is_judged_as_the_model_that_is_kept(tmp_path):
+    """Though the search ran on features in half precision, the test metrics are those of its own model."""
+    draw = np.random.default_rng(0)
+    for number in range(60):
+        colour = ("red", "green", "blue")[number % 3]
+        pixels = draw.integers(0, 120, (32, 32, 3)).astype("uint8")
+        pixels[..., number % 3] += 60
+        (tmp_path / "data" / colour).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "data" / colour / f"{number}.png")
+    options = {"algorithm": "grid", "epochs": 2, "fresh_seeds": 0, "verbose": 0, "max_trials": 2, "method": "head"}
+    settings = {"runtime": "keras_bf16", "image_size": 32, "cache_dir": tmp_path / "cache"}
+    space = {"space": {"learning_rate": [0.003, 0.03]}}
+    study = tuning.search(tmp_path / "data", space=space, study=tmp_path / "study", **settings, **options)
+    run = make_ensemble(study)
+    assert run.metrics["test"]["loss"] == pytest.approx(run.evaluate()["loss"], abs=1e-6)
 
 
 @pytest.mark.keras

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import tuning
 from finetune.cli import run_command
 from finetune.config import make_config
 from finetune.progress import Reporter
+from tuning import ground as ground_module
 from tuning import nested
 from tuning.cli import cli
 from tuning.ground import Grounds, OuterFold
@@ -60,10 +63,11 @@ def test_folds_are_judged_on_features_in_float32(table):
     ground = grounds.under(asked, Reporter(0))
     assert asked.runtime == "auto"
     assert ground.prepared.config.runtime == ground.config(asked).runtime == "auto_float32"
+    half = asked.model_copy(update={"runtime": "keras_bf16"})
+    assert grounds.under(half, Reporter(0))  # tables have no frozen part that it could run
+    pictures = replace(ground.prepared, kind=SimpleNamespace(STAGED=True), config=half)
     with pytest.raises(ConfigError, match="runtime=keras_bf16 does not go with nested folds"):
-        Grounds(make_config({"data": table, "runtime": "keras_bf16"}), None, OuterFold(1, 2)).under(
-            asked.model_copy(update={"runtime": "keras_bf16"}), Reporter(0)
-        )
+        ground_module._on_fold(pictures, OuterFold(1, 2))
 
 
 def rows_of(table, fold):

@@ -79,6 +79,17 @@ def test_bfloat16_is_near_but_not_the_same(network, pictures, exact):
     assert 1e-4 < difference < 0.3
 
 
+def test_version_is_known_without_a_package(monkeypatch):
+    """An OpenVINO that pip does not know, from an archive or built here, is asked itself."""
+
+    def unknown(name):
+        raise openvino_runner.importlib.metadata.PackageNotFoundError(name)
+
+    expected = openvino_runner.version()
+    monkeypatch.setattr(openvino_runner.importlib.metadata, "version", unknown)
+    assert openvino_runner.version().startswith(expected)
+
+
 def test_nothing_is_reported_to_the_publisher(tmp_path):
     """OpenVINO is imported without the package that sends events and leaves an identity in the home directory."""
     code = "import sys; from finetune.transfer import openvino_runner as o; o.has_bfloat16(); print(*sys.modules)"

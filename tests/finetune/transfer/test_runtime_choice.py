@@ -36,7 +36,7 @@ def model():
     return keras.Model(inputs, layers.GlobalAveragePooling2D()(inputs))
 
 
-def work_of(model, count):
+def work_of(model, count, rows=None):
     """Return so many pictures of two classes that differ in colour, of which sixty-four are different."""
     pixels = np.random.default_rng(0).integers(1, 50, (64, 8, 8, 3))
     classes = np.arange(64) // 2 % 2
@@ -46,7 +46,7 @@ def work_of(model, count):
         rows = pixels[np.array(indices) % 64].astype("uint8")
         return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
-    return Work(model, BATCH, count, pictures, classes[np.arange(count) % 64])
+    return Work(model, BATCH, count, rows or count, pictures, classes[np.arange(count) % 64])
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_network_that_openvino_does_not_know_falls_back(openvino, choosing):
 
 def test_few_pictures_are_not_worth_timing(openvino, choosing, work):
     """Below sixteen batches nothing but Keras is built."""
-    few = Work(work.model, BATCH, 5, work.pictures, work.values)
+    few = Work(work.model, BATCH, 5, 5, work.pictures, work.values)
     choice, _ = choose(few, AUTO, choosing.memory, choosing.warnings.append)
     assert choice.runtime == KERAS and "too few" in choice.why and not openvino.asked
 
@@ -223,7 +223,7 @@ def test_large_network_is_no_constant_of_a_graph(model, monkeypatch):
     small = runtimes.identity(KERAS, model)
     monkeypatch.setattr(runtimes, "_MOST_CONSTANTS", -1)
     monkeypatch.setattr(runtimes, "FrozenGraph", lambda model: pytest.fail("made a graph"))
-    work = Work(model, BATCH, 4, lambda indices: [], np.zeros(4))
+    work = Work(model, BATCH, 4, 4, lambda indices: [], np.zeros(4))
     batch = np.ones((4, 8, 8, 3), "uint8")
     np.testing.assert_array_equal(next(work.by_keras([batch])), model.predict_on_batch(batch))
     assert runtimes.identity(KERAS, model) != small
@@ -249,11 +249,14 @@ class Machine:
             return "near enough"
 
         def rate(trial, runtime):
+            if runtime in trial.rates:
+                return trial.rates[runtime]
             try:
                 trial.rates[runtime] = self.rates[trial.run(runtime)]
             except CannotRun as error:
                 trial.refuse(runtime, error)
                 return 0.0
+            trial._timed_now.add(runtime)
             return trial.rates[runtime]
 
         monkeypatch.setattr(runtime_choice, "has_gpu", lambda: gpu)
@@ -263,9 +266,10 @@ class Machine:
         monkeypatch.setattr(runtime_choice._Trial, "run", run)
         monkeypatch.setattr(runtime_choice._Trial, "rate", rate)
 
-    def choice(self, model, path, *, seconds, wanted=AUTO, by=KERAS):
-        """Return what is chosen where all pictures take some seconds by a runtime."""
-        work = work_of(model, int(seconds * self.rates[by.name]))
+    def choice(self, model, path, *, seconds, wanted=AUTO, by=KERAS, views=0):
+        """Return what is chosen where pictures take some seconds by a runtime, and each of their versions as long."""
+        count = int(seconds * self.rates[by.name])
+        work = work_of(model, count, count * (1 + views))
         return choose(work, wanted, path / "rates.json", pytest.fail)[0]
 
 
@@ -344,6 +348,45 @@ def test_more_pictures_of_a_network_reopen_the_choice(model, tmp_path, monkeypat
     (tmp_path / "rates.json").write_text('{"rates": {"keras": 1000}}')
     assert machine.choice(model, tmp_path, seconds=10).runtime == KERAS and machine.built == [KERAS]
     assert machine.choice(model, tmp_path, seconds=100).runtime == RUNTIMES["keras_fp16"]
+
+
+def test_rates_of_another_day_are_not_compared(model, tmp_path, monkeypatch):
+    """Where one is timed anew, so is what it is compared with: the machine may have been busy then."""
+    (tmp_path / "rates.json").write_text('{"rates": {"keras": 100}}')
+    machine = Machine(monkeypatch, gpu=True, keras=1000, keras_bf16=1100, keras_fp16=1100)
+    choice = machine.choice(model, tmp_path, seconds=60)
+    assert choice.runtime == KERAS and choice.rates["keras"] == 1000
+
+
+def test_changed_versions_count(model, tmp_path, monkeypatch):
+    """Nine rows for each picture take nine times as long, and the test side is run once all the same."""
+    machine = Machine(monkeypatch, keras=80, openvino=160, openvino_bf16=230)
+    assert machine.choice(model, tmp_path, seconds=20, by=OPENVINO).runtime == OPENVINO
+    assert machine.choice(model, tmp_path, seconds=20, by=OPENVINO, views=8).runtime == OPENVINO_BF16
+
+
+def test_decoding_bounds_what_is_won(model, tmp_path, monkeypatch):
+    """A GPU that waits for pictures is not made faster by half precision."""
+    machine = Machine(monkeypatch, gpu=True, **GPU)
+    monkeypatch.setattr(runtime_choice._Trial, "_decoding", 1 / 900)
+    assert machine.choice(model, tmp_path, seconds=60).runtime == KERAS
+
+
+def test_keras_on_a_gpu_takes_no_xla_of_itself(work, monkeypatch):
+    """Keras would compile by XLA wherever there is a GPU; what is called so here does."""
+    monkeypatch.setattr(runtimes, "has_gpu", lambda: True)
+    monkeypatch.setattr(runtimes, "forward", lambda *a, **k: pytest.fail("left to Keras"))
+    batch = work.pictures([0])[0]
+    np.testing.assert_allclose(next(iter(work.by_keras([batch]))), work.model.predict_on_batch(batch), rtol=1e-5)
+
+
+def test_other_devices_are_other_machines(tmp_path, monkeypatch):
+    """Rates are remembered for a GPU by its name."""
+    found = set()
+    for names in ([], ["H100", "2.21"], ["T4", "2.21"]):
+        monkeypatch.setattr(runtime_choice, "gpu_names", lambda names=names: names)
+        found.add(runtime_choice.memory_file(tmp_path, {}))
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize("wanted", ["keras_bf16", "keras_fp16_xla"])
