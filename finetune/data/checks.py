@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import PIL
 
-from finetune.data.batches import ahead
+from finetune.data.batches import each
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.images import DECODER_VERSION, ImageLimits, open_image, source_digest
 from finetune.data.known import digest_marks
@@ -25,10 +24,6 @@ from zoo.errors import DataError, ImageError
 MAX_SKIPPED_FRACTION = 0.01
 
 _LISTED = 10
-# A task of one small picture (0.1 ms) would cost more to hand to a thread than to do.
-_FILES_PER_TASK = 32
-
-Found = TypeVar("Found")
 Track = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
 
@@ -161,7 +156,7 @@ def _hash_all(examples: Examples, limits: ImageLimits, threads: int, track: Trac
             return str(error)
 
     with track("reading", len(examples), "files") as advance:
-        for index, found in enumerate(_each(hashed, examples.files, threads, advance)):
+        for index, found in enumerate(each(hashed, examples.files, threads, advance)):
             if isinstance(found, str):
                 unreadable[examples.files[index]] = found
             else:
@@ -188,7 +183,7 @@ def _verdicts(
     damaged: dict[str, str] = {}
     facts, good = np.empty(len(examples), FACTS), 0
     with track("checking", len(examples), "images") as advance:
-        for file, found in zip(examples.files, _each(verdict, examples.files, threads, advance), strict=True):
+        for file, found in zip(examples.files, each(verdict, examples.files, threads, advance), strict=True):
             if isinstance(found, str):
                 damaged[file] = found
             else:
@@ -207,17 +202,6 @@ def _keep_verdicts(path: Path, damaged: dict[str, str], facts: np.ndarray) -> li
         # The check is done and right; only the next run has to do it again.
         return [f"{printable(str(path))} cannot be written ({error.strerror}): the next run checks all files again"]
     return []
-
-
-def _each(
-    function: Callable[[str], Found], files: Sequence[str], threads: int, advance: Callable[[int], None]
-) -> Iterator[Found]:
-    def work(start: int) -> list[Found]:
-        return [function(file) for file in files[start : start + _FILES_PER_TASK]]
-
-    for results in ahead(work, range(0, len(files), _FILES_PER_TASK), threads=threads, most=2 * threads):
-        advance(len(results))
-        yield from results
 
 
 def _key(examples: Examples, digests: np.ndarray, limits: ImageLimits) -> str:
