@@ -156,14 +156,24 @@ def test_model_of_openvino_features_is_that_of_keras(small_run, tmp_path):
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
-@pytest.mark.parametrize("runtime", ["openvino_bf16", "keras_bf16", "keras_fp16"])
-def test_rounded_features_are_judged_by_the_finished_model(small_run, tmp_path, monkeypatch, runtime):
+@pytest.mark.parametrize(
+    ("runtime", "settings"),
+    [
+        ("openvino_bf16", {}),
+        ("keras_bf16", {}),
+        ("keras_fp16", {}),
+        ("keras_bf16", {"method": "two_phase", "unfreeze": 1, "head_epochs": 1, "fine_tune_epochs": 1}),
+        ("keras_bf16", {"augmentation": "light", "cached_views": 2}),
+    ],
+    ids=["openvino_bf16", "keras_bf16", "keras_fp16", "two_phase", "cached_views"],
+)
+def test_rounded_features_are_judged_by_the_finished_model(small_run, tmp_path, monkeypatch, runtime, settings):
     """In half precision, test metrics are those of the float32 model that is kept, as evaluate finds them."""
     if runtime == "openvino_bf16" and not (openvino_runner.is_installed() and openvino_runner.has_bfloat16()):
         pytest.skip("this CPU does not compute in bfloat16")
     monkeypatch.setattr(runtimes, "BFLOAT16_COSINE", 0.9)
     config = json.loads((small_run.path / "config.json").read_text())
-    run = finetune.fit(**config | {"runtime": runtime, "run_dir": tmp_path / "run"}, verbose=0)
+    run = finetune.fit(**config | {"runtime": runtime, "run_dir": tmp_path / "run"} | settings, verbose=0)
     assert runtime_of(run)[0] == runtime
     assert run.metrics["test"]["loss"] == pytest.approx(run.evaluate()["loss"], abs=1e-6)
 
