@@ -31,15 +31,19 @@ def agreement(features: np.ndarray, keras_features: np.ndarray, *, each: bool) -
     Returns:
         The cosine; 0 where lengths differ by more than 2 %, or a value is not finite.
     """
-    rows = len(features) if each else 1
-    a, b = features.reshape(rows, -1).astype("float64"), keras_features.reshape(rows, -1).astype("float64")
-    lengths = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
-    silent = (lengths[0] == 0) & (lengths[1] == 0)
-    product = np.where(silent, 1, lengths[0] * lengths[1])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cosines = np.where(silent, 1, (a * b).sum(axis=1) / product)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        pairs = ((features, features), (keras_features, keras_features), (features, keras_features))
+        squares, keras_squares, products = (_products(a, b) if each else _products(a, b).sum()[None] for a, b in pairs)
+        lengths = np.sqrt(squares), np.sqrt(keras_squares)
+        silent = (lengths[0] == 0) & (lengths[1] == 0)
+        cosines = np.where(silent, 1, products / np.where(silent, 1, lengths[0] * lengths[1]))
         alike = silent | (np.abs(lengths[0] / lengths[1] - 1) <= _LENGTH)
     return float(cosines.min()) if alike.all() and np.isfinite(cosines).all() else 0.0
+
+
+def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the product of each two rows in float64, of which no copies are made: maps of a low cut are large."""
+    return np.einsum("ij,ij->i", a.reshape(len(a), -1), b.reshape(len(b), -1), dtype="float64")
 
 
 def require_near(features: np.ndarray, keras_features: np.ndarray) -> None:
@@ -59,7 +63,7 @@ def probe_answers(
     """Compare a linear probe that learns from features with one that learns from Keras'; Keras' features judge both.
 
     That is what happens to a run: its head learns from the features, its finished model computes as Keras does. Each
-    half of the examples learns once, and the other half judges.
+    half of the examples learns once, and the other half judges. Of maps it takes the mean of each channel.
 
     Args:
         features: (n, ...) float32.
@@ -70,7 +74,9 @@ def probe_answers(
         (n,) whether the probe on features answered right, and (n,) whether that on Keras' did. An answer in numbers is
         right within half a standard deviation.
     """
-    flat, keras_flat = (array.reshape(len(array), -1).astype("float64") for array in (features, keras_features))
+    flat, keras_flat = (
+        array.mean(axis=tuple(range(1, array.ndim - 1)), dtype="float64") for array in (features, keras_features)
+    )
     classes = np.unique(values) if values.ndim == 1 else None
     goals = (values[:, None] == classes).astype(float) if classes is not None else values.astype(float)
     answers = np.zeros((2, *goals.shape))

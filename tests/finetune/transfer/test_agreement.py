@@ -1,5 +1,7 @@
 """Features that were computed another way, held against those of Keras."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,26 @@ def test_pictures_without_features_agree_with_each_other(features):
     other = features.copy()
     other[3] = 1
     assert agreement(other, features, each=True) == 0
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_maps_take_no_copies(each):
+    """Features of a low cut are compared in little more memory than they have."""
+    maps = np.random.default_rng(0).random((8, 64, 64, 16), "float32")
+    tracemalloc.start()
+    cosine = agreement(maps * np.float32(1.001), maps, each=each)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert cosine == pytest.approx(1, abs=1e-9) and most < 2 * maps.nbytes
+
+
+def test_probe_takes_the_means_of_maps():
+    """Of maps a probe learns from what their channels are in the mean."""
+    values = np.arange(40) // 2 % 2
+    maps = np.random.default_rng(0).normal(size=(40, 3, 3, 2)) + 4 * np.eye(2)[values][:, None, None, :]
+    means = maps.mean(axis=(1, 2))
+    for on_maps, on_means in zip(probe_answers(maps, maps, values), probe_answers(means, means, values), strict=True):
+        assert on_maps.all() and np.array_equal(on_maps, on_means)
 
 
 @pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])

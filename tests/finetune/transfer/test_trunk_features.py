@@ -31,6 +31,13 @@ def runtime_of(run):
     return config["runtime"], next(found["why"] for found in decisions if found["what"] == "runtime")
 
 
+@pytest.fixture(scope="module")
+def settings_of_small_run(small_run, tmp_path_factory):
+    """Settings that repeat the small run with a cache of this module, for others count what is in its own."""
+    config = json.loads((small_run.path / "config.json").read_text())
+    return config | {"cache_dir": tmp_path_factory.mktemp("cache")}
+
+
 @pytest.fixture
 def features_of(pictures, tmp_path, monkeypatch):
     """Give features of thirty pictures by a small network, where OpenVINO is played by Keras."""
@@ -117,10 +124,9 @@ def test_each_cut_has_rates_of_its_own(features_of, monkeypatch):
     assert memories[0] == memories[2] != memories[1]
 
 
-def test_damaged_half_precision_is_noticed(small_run, tmp_path):
+def test_damaged_half_precision_is_noticed(settings_of_small_run, tmp_path):
     """Cached features that are not those of the pictures stop the run, with what to do."""
-    config = json.loads((small_run.path / "config.json").read_text())
-    settings = config | {"runtime": "keras_bf16", "cache_dir": tmp_path / "cache", "verbose": 0}
+    settings = settings_of_small_run | {"runtime": "keras_bf16", "cache_dir": tmp_path / "cache", "verbose": 0}
     finetune.fit(**settings | {"run_dir": tmp_path / "one"})
     for path in (tmp_path / "cache" / "features").glob("*/features.f32"):
         if '"examples"' not in (path.parent / "manifest.json").read_text():
@@ -146,10 +152,9 @@ def test_what_ran_is_in_config_and_decisions(small_run):
 
 
 @needs_openvino
-def test_model_of_openvino_features_is_that_of_keras(small_run, tmp_path):
+def test_model_of_openvino_features_is_that_of_keras(small_run, settings_of_small_run, tmp_path):
     """Both runtimes lead to the same model within float tolerance."""
-    config = json.loads((small_run.path / "config.json").read_text())
-    run = finetune.fit(**config | {"runtime": "openvino", "run_dir": tmp_path / "run"}, verbose=0)
+    run = finetune.fit(**settings_of_small_run | {"runtime": "openvino", "run_dir": tmp_path / "run"}, verbose=0)
     assert runtime_of(run)[0] == "openvino" and "cosine to Keras' features 0.99999" in runtime_of(run)[1]
     picture = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
     ours, theirs = (one.model.predict(picture, verbose=0) for one in (run, small_run))
@@ -167,13 +172,15 @@ def test_model_of_openvino_features_is_that_of_keras(small_run, tmp_path):
     ],
     ids=["openvino_bf16", "keras_bf16", "keras_fp16", "two_phase", "cached_views"],
 )
-def test_rounded_features_are_judged_by_the_finished_model(small_run, tmp_path, monkeypatch, runtime, settings):
+def test_rounded_features_are_judged_by_the_finished_model(
+    settings_of_small_run, tmp_path, monkeypatch, runtime, settings
+):
     """In half precision, test metrics are those of the float32 model that is kept, as evaluate finds them."""
     if runtime == "openvino_bf16" and not (openvino_runner.is_installed() and openvino_runner.has_bfloat16()):
         pytest.skip("this CPU does not compute in bfloat16")
     monkeypatch.setattr(runtimes, "BFLOAT16_COSINE", 0.9)
-    config = json.loads((small_run.path / "config.json").read_text())
-    run = finetune.fit(**config | {"runtime": runtime, "run_dir": tmp_path / "run"} | settings, verbose=0)
+    changed = {"runtime": runtime, "run_dir": tmp_path / "run"} | settings
+    run = finetune.fit(**settings_of_small_run | changed, verbose=0)
     assert runtime_of(run)[0] == runtime
     assert run.metrics["test"]["loss"] == pytest.approx(run.evaluate()["loss"], abs=1e-6)
 
