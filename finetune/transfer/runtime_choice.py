@@ -103,13 +103,16 @@ class _Trial:
         self.work, self._memory, self._runs, self._allowed = work, memory, {}, math.inf
         self._warm: set[Runtime] = set()
         self._timed_now: set[Runtime] = set()
-        self.rates, self.refusals = _remembered(memory), []
+        self.rates = _remembered(memory)
+        self.refused: dict[Runtime, str] = {}
 
     @cached_property
     def _decoding(self) -> float:
         """Seconds that a picture takes to be decoded."""
         some, started = self.work.sample(_TIMED * self.work.batch_size), time.perf_counter()
-        return sum(len(batch) for batch in self.work.pictures(some)) and (time.perf_counter() - started) / len(some)
+        for _ in self.work.pictures(some):
+            pass
+        return (time.perf_counter() - started) / len(some)
 
     @cached_property
     def _batch(self) -> object:
@@ -124,6 +127,8 @@ class _Trial:
     def rate(self, runtime: Runtime) -> float:
         """Return pictures a second by two batches, or fewer of one that is slower; 0 for one that cannot run."""
         if runtime not in self.rates:
+            if runtime in self.refused:
+                return 0.0
             try:
                 run = self.run(runtime)
             except CannotRun as error:
@@ -166,7 +171,7 @@ class _Trial:
 
     def refuse(self, runtime: Runtime, error: CannotRun) -> None:
         """Remember why a runtime is not taken."""
-        self.refusals.append(f"not {runtime.shown}: {error}")
+        self.refused[runtime] = f"not {runtime.shown}: {error}"
 
     def agrees(self, runtime: Runtime) -> str | None:
         """Return in words how near a runtime comes to Keras; None where it is not near enough."""
@@ -185,7 +190,8 @@ class _Trial:
             f"{one.shown} {rate:,.0f}" for one, rate in sorted(self.rates.items(), key=lambda pair: -pair[1])
         )
         why = [f"pictures a second in a trial on this machine: {shown}"] * bool(rates)
-        return Choice(runtime, "; ".join(filter(None, [*why, words, *self.refusals])), rates or None), self.run(runtime)
+        reasons = filter(None, [*why, words, *self.refused.values()])
+        return Choice(runtime, "; ".join(reasons), rates or None), self.run(runtime)
 
 
 def _on_cpu(trial: _Trial, *, halved: bool) -> tuple[Choice, Run]:
@@ -198,7 +204,7 @@ def _on_cpu(trial: _Trial, *, halved: bool) -> tuple[Choice, Run]:
     known = {OPENVINO, KERAS} <= trial.rates.keys()
     words = "" if known and trial.rate(OPENVINO) < trial.rate(KERAS) else trial.agrees(OPENVINO)
     if words is None:
-        return Choice(KERAS, trial.refusals[-1]), work.by_keras
+        return Choice(KERAS, trial.refused[OPENVINO]), work.by_keras
     trial.know(OPENVINO, KERAS)
     exact = max((OPENVINO, KERAS), key=trial.rate)
     worth = _WORTH_HALF_BY_AMX if "amx_bf16" in (cpu_flags() or ()) else _WORTH_HALF

@@ -407,3 +407,17 @@ def test_what_cannot_be_compiled_is_run_by_keras(choosing, monkeypatch):
     monkeypatch.setattr(runtimes, "KerasRunner", refuse)
     choice, _ = choosing("keras_xla")
     assert choice.runtime == KERAS and choosing.warnings == ["runtime=keras_xla: not Keras with XLA: out of memory"]
+
+
+def test_what_cannot_run_is_built_once(work, tmp_path, monkeypatch):
+    """Asked again, it has no rate, is not built again, and its reason is given once."""
+    tried = []
+
+    def refuse(work, runtime):
+        tried.append(runtime)
+        raise CannotRun("no kernel")
+
+    monkeypatch.setattr(runtime_choice, "built", refuse)
+    trial = runtime_choice._Trial(work, tmp_path / "rates.json")
+    assert [trial.rate(KERAS_BF16) for _ in range(3)] == [0, 0, 0]
+    assert tried == [KERAS_BF16] and list(trial.refused.values()) == ["not Keras in bfloat16: no kernel"]
