@@ -130,7 +130,7 @@ class _Trial:
             if runtime in self.refused:
                 return 0.0
             try:
-                run = self.run(runtime)
+                run = self.work.by_keras_in_trial if runtime == KERAS else self.run(runtime)
             except CannotRun as error:
                 self.refuse(runtime, error)
                 return 0.0

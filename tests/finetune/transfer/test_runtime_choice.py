@@ -98,7 +98,8 @@ def slower_keras(monkeypatch, seconds=0.05):
             time.sleep(seconds)
             yield np.asarray(work.model.predict_on_batch(batch))
 
-    monkeypatch.setattr(Work, "by_keras", slow)
+    for name in ("by_keras", "by_keras_in_trial"):
+        monkeypatch.setattr(Work, name, slow)
 
 
 def test_faster_one_is_taken_and_remembered(openvino, choosing, monkeypatch):
@@ -227,6 +228,17 @@ def test_large_network_is_no_constant_of_a_graph(model, monkeypatch):
     batch = np.ones((4, 8, 8, 3), "uint8")
     np.testing.assert_array_equal(next(work.by_keras([batch])), model.predict_on_batch(batch))
     assert runtimes.identity(KERAS, model) != small
+
+
+@pytest.mark.parametrize("most", [runtimes._MOST_CONSTANTS, -1])
+def test_keras_gives_in_a_trial_what_it_gives_in_a_run(model, monkeypatch, most):
+    """Whether its graph is tried by a few pictures at a time or not: each picture once, in order, and none beside."""
+    monkeypatch.setattr(runtimes, "_MOST_CONSTANTS", most)
+    monkeypatch.setattr(runtimes, "_AT_A_TIME", 3)
+    work = work_of(model, BATCH + 2)
+    batches = work.pictures(range(BATCH + 2))
+    tried, ran = (np.concatenate(list(run(batches))) for run in (work.by_keras_in_trial, work.by_keras))
+    np.testing.assert_allclose(tried, ran, rtol=1e-6)
 
 
 class Machine:
