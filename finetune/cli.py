@@ -60,6 +60,7 @@ def fit(
 
 
 def _run(config: object, verbose: int, as_json: bool, **how: bool) -> None:
+    load("finetune.beforehand").refuse(config, **how)
     if verbose:
         # said before the seconds that the import takes
         click.echo(f"{config.data}: the settings are sound; loading TensorFlow", err=True)
@@ -112,6 +113,7 @@ def doctor(data: str, model: str | None, settings: tuple[str, ...], strict: bool
     values |= {"model": model} if model else {}
     values |= {"strict": "true"} if strict else {}
     config = load("finetune.config").make_config(values)
+    load("finetune.beforehand").require_data(config.data)
     reporter = load("finetune.progress").Reporter(verbose)
     diagnosis = load("finetune.doctor").diagnose(config, reporter)
     print_result(diagnosis.data if as_json else load("finetune.summary").diagnosis_summary(diagnosis))
@@ -133,6 +135,7 @@ def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> N
     A file that cannot be read is reported and the others are answered; the exit code is then 3.
     """
     failed = 0
+    load("finetune.beforehand").require_done(run)
     count, answers = load("finetune.run").Run(run).ask(paths)
     printed = json_list({"run_dir": str(run)}, "predictions") if as_json else nullcontext(_print_answer)
     # answers that scroll by on the terminal are progress enough; a bar would run through them
@@ -154,6 +157,9 @@ def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> N
 @JSON
 def evaluate(run: Path, data: str | None, verbose: int, as_json: bool) -> None:
     """Measure the model of RUN on DATA, a folder of class folders; without DATA on its own test pictures."""
+    load("finetune.beforehand").require_done(run)
+    if data is not None:
+        load("finetune.beforehand").require_data(data)
     metrics = load("finetune.run").Run(run).evaluate(data, verbose=verbose)
     print_result(metrics if as_json else load("finetune.summary").evaluation_summary(metrics))
 
@@ -162,6 +168,7 @@ def evaluate(run: Path, data: str | None, verbose: int, as_json: bool) -> None:
 @_RUN
 def report(run: Path) -> None:
     """Make the report page of RUN again, and print its path."""
+    load("finetune.beforehand").require_done(run)
     click.echo(load("finetune.run").Run(run).write_report())
 
 

@@ -32,6 +32,7 @@ def lr_find(
     learned is kept. An earlier picture of lr-find is replaced, and no other file.
     """
     config = config_of(data, config_file, settings, flags, command="lr-find")
+    load("finetune.beforehand").refuse(config)
     finder = load("finetune.lr_find")
     plot = plot or finder.default_plot(config.data)
     finder.require_free(plot)

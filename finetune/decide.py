@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from finetune.config import FinetuneConfig
+from finetune.kinds.networks import CNN
 from finetune.transfer.auto_method import Machine, choose_method
 from finetune.transfer.runtime_names import RUNTIMES
 from zoo import registry
 from zoo.errors import ConfigError
-from zoo.spec import SavedModel, Weights
+from zoo.spec import SavedModel, Variant, Weights
 from zoo.weights import sources
 
 _DEFAULT_MODEL = "efficientnet_lite0"
@@ -47,7 +48,7 @@ def resolve(
         ConfigError: unknown model, or a setting that does not go with it.
         ModelFileError: the weights are not at hand.
     """
-    _check_pretrained(config)
+    require_suitable(config)
     decisions = []
 
     def decide(what: str, value: object, why: str) -> None:
@@ -55,11 +56,7 @@ def resolve(
 
     if config.model == "auto":
         decide("model", _DEFAULT_MODEL, "small, quick on a CPU, with ImageNet weights at hand")
-    variant = registry.find(_DEFAULT_MODEL if config.model == "auto" else config.model)
-    chosen = sources.choose(variant, config.weights, config.cache_path)
-    row = chosen if isinstance(chosen, Weights) else None
-    if row:
-        sources.require_at_hand(row, config.cache_path)
+    variant, row = find_pretrained(config)
     if config.weights == "imagenet":
         decide("weights", row.tag, _described(row))
     image_size = config.image_size
@@ -84,8 +81,27 @@ def resolve(
     return config.model_copy(update=filled), decisions
 
 
-def _check_pretrained(config: FinetuneConfig) -> None:
-    """Refuse settings that do not go with a frozen pretrained network."""
+def find_pretrained(config: FinetuneConfig) -> tuple[Variant, Weights | None]:
+    """Return the rows of the model and of its weights, or None for weights of a file.
+
+    Raises:
+        ConfigError: there are no such model or weights.
+        ModelFileError: the weights are not at hand.
+    """
+    variant = registry.find(_DEFAULT_MODEL if config.model == "auto" else config.model, also=(CNN,))
+    chosen = sources.choose(variant, config.weights, config.cache_path)
+    row = chosen if isinstance(chosen, Weights) else None
+    if row:
+        sources.require_at_hand(row, config.cache_path)
+    return variant, row
+
+
+def require_suitable(config: FinetuneConfig) -> None:
+    """Refuse settings that do not go with a frozen pretrained network.
+
+    Raises:
+        ConfigError: so they do not.
+    """
     if config.runtime.startswith("openvino") and importlib.util.find_spec("openvino") is None:
         raise ConfigError(
             f"runtime={config.runtime} needs the extra `fast`: pip install 'keras-graft[fast]'; or --set runtime=auto"

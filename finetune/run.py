@@ -11,6 +11,7 @@ import keras
 import pandas as pd
 
 from finetune.answers import Prediction
+from finetune.beforehand import require_done
 from finetune.config import FinetuneConfig, make_config
 from finetune.data.array_table import require_width
 from finetune.data.given import Given, as_given
@@ -21,7 +22,7 @@ from finetune.progress import Reporter
 from finetune.report.write import write_report
 from finetune.run_dir import RunDir
 from finetune.transfer.encoder import InputColumn, read_columns
-from zoo.errors import DataError, RunStateError
+from zoo.errors import DataError
 from zoo.model_card import ModelCard, parse_card
 from zoo.spec import Preprocessing
 from zoo.weights.run_model import load_run_model
@@ -44,11 +45,7 @@ class Run:
 
     def __post_init__(self):
         object.__setattr__(self, "path", Path(self.path).expanduser().absolute())
-        if not RunDir(self.path).is_done:
-            RunDir(self.path).read_json("config")
-            raise RunStateError(
-                f"{self.path}: this run did not come to its end; go on with it: finetune resume {self.path}"
-            )
+        require_done(self.path)
 
     @cached_property
     def config(self) -> FinetuneConfig:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finetune.run_tables import escaped, from_csv, to_csv
-from zoo.atomic import atomic_path, remove_leftovers, write_atomic
+from zoo.atomic import atomic_path, is_leftover, remove_leftovers, write_atomic
 from zoo.errors import LockedError, ResourceError, RunStateError
 from zoo.model_card import CARD_FILE, MODEL_FILE
 
@@ -85,24 +85,37 @@ class RunDir:
         for file in (*(self.path / _PLOTS).glob(".*.tmp.png"), *self.checkpoint_folder.glob(".*.tmp.safetensors")):
             file.unlink(missing_ok=True)
 
-    def _make_room(self, overwrite: bool, resume: bool) -> None:
-        self._remove_leftovers()
-        found = sorted(entry.name for entry in self.path.iterdir() if entry.name != _LOCK)
+    def require_room(self, *, overwrite: bool = False, resume: bool = False) -> bool:
+        """Refuse a directory that holds something else than a run may take; return whether it holds anything.
+
+        Raises:
+            RunStateError: it is not empty and neither option is set, or it holds no run.
+        """
+        if not self.path.is_dir():
+            return False
+        names = sorted(entry.name for entry in self.path.iterdir())
+        found = [name for name in names if name != _LOCK and not is_leftover(name)]
         if not found or found == [_FIRST]:
-            return
-        if resume and "config.json" in found:
-            if self.is_done:  # a kill may have come between the two steps of `finish`
-                self._clear_checkpoints()
-            return
-        if resume:
+            return False
+        if resume and "config.json" not in found:
             raise RunStateError(f"{self.path}: holds no run (no config.json) that could be gone on with")
-        if not overwrite:
+        if not resume and not overwrite:
             raise RunStateError(
                 f"{self.path}: not empty (has {', '.join(found[:3])}); add --resume to go on with a run that was "
                 f"stopped, --overwrite to replace it, or another --run-dir"
             )
-        if "config.json" not in found:
+        if not resume and "config.json" not in found:
             raise RunStateError(f"{self.path}: holds no run (no config.json), so nothing there is overwritten")
+        return True
+
+    def _make_room(self, overwrite: bool, resume: bool) -> None:
+        self._remove_leftovers()
+        if not self.require_room(overwrite=overwrite, resume=resume):
+            return
+        if resume:
+            if self.is_done:  # a kill may have come between the two steps of `finish`
+                self._clear_checkpoints()
+            return
         # what belongs to the old settings goes first, config.json last: a deletion that is cut short can be repeated
         self._clear_checkpoints()
         for name in ("DONE", *_FILES[1:], *_OTHERS):
@@ -196,6 +209,11 @@ class RunDir:
     def report_path(self) -> Path:
         """Path of report.html."""
         return self.path / "report.html"
+
+    @property
+    def seems_locked(self) -> bool:
+        """Whether a process is writing the run, or was killed while it did."""
+        return (self.path / _LOCK).is_file()
 
     @property
     def is_done(self) -> bool:

@@ -80,6 +80,7 @@ def test_only_public_keras_is_used(path):
             "finetune.config",
             "finetune.config_file",
             "finetune.run_dir",
+            "finetune.beforehand",
             "finetune.decide",
             "finetune.cli",
             "finetune.cli_models",

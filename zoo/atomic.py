@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,11 @@ def remove_leftovers(path: str | Path) -> None:
     path = Path(path)
     for file in path.parent.glob(f".{glob.escape(path.stem)}.{'[a-z0-9_]' * 8}.tmp{glob.escape(path.suffix)}"):
         file.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file is called as one that `atomic_path` has not come to the end of."""
+    return re.fullmatch(r"\..+\.[a-z0-9_]{8}\.tmp(\..+)?", name) is not None
 
 
 def write_atomic(path: str | Path, content: bytes | str) -> None:

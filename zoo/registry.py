@@ -2,6 +2,7 @@
 
 import fnmatch
 import importlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from zoo.errors import ConfigError, nearest
@@ -18,8 +19,12 @@ _FAMILIES = (resnet, densenet, efficientnet_lite, applications)
 _VARIANTS = {variant.name: variant for family in _FAMILIES for variant in family.VARIANTS}
 
 
-def find(name: str | Path) -> Variant:
+def find(name: str | Path, *, also: Iterable[str] = ()) -> Variant:
     """Return the row of a model.
+
+    Args:
+        name: of a row, of a backbone of KerasHub's behind "hub:", or the path of a saved model.
+        also: names that the message is to know, though they have no row.
 
     Raises:
         ConfigError: there is no such model; the message names the nearest.
@@ -32,9 +37,14 @@ def find(name: str | Path) -> Variant:
     if is_path(name):
         return importlib.import_module("zoo.families.saved.rows").find_saved(name)
     if name not in _VARIANTS:
-        hint = nearest(name, _VARIANTS) or f" Known: {', '.join(_VARIANTS)}."
-        raise ConfigError(f"unknown model {name!r}.{hint}")
+        raise unknown(name, [*_VARIANTS, *also])
     return _VARIANTS[name]
+
+
+def unknown(name: str, known: Sequence[str]) -> ConfigError:
+    """Return the error that a name is none of those that are known; it says which is near, or else all of them."""
+    hint = nearest(name, known) or f" Known: {', '.join(known)}."
+    return ConfigError(f"unknown model {name!r}.{hint}")
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -9,9 +9,9 @@ from finetune.data.column_typing import say_odd, tally_texts, verdict
 from finetune.data.examples import printable
 from finetune.data.number_cells import parse_numbers
 from finetune.data.table_file import Place
-from finetune.data.table_head import TableHead
+from finetune.data.table_head import TableHead, require_name
 from finetune.data.text_table import cells_of
-from zoo.errors import DataError, nearest
+from zoo.errors import DataError
 
 # A model computes with 32-bit numbers, which end at 3.4e38; the variance of a column must be one, too.
 MOST_NUMBER = 1e18
@@ -109,18 +109,6 @@ def require_column(table: Table | TableHead, name: str) -> None:
     if gone and name not in names:
         raise DataError(f"{printable(table.path)}: the column {name!r} was left out: {gone[0].reason}.")
     require_name(table.path, names, name)
-
-
-def require_name(path: str, names: Sequence[str], name: str) -> None:
-    """Refuse the name of a column that is not among the names.
-
-    Raises:
-        DataError: it lists the columns, and the nearest name.
-    """
-    if name not in names:
-        more = f" and {len(names) - 30:,} more" if len(names) > 30 else ""
-        near = nearest(name, names)
-        raise DataError(f"{printable(path)} has no column {name!r}; it has {', '.join(names[:30])}{more}.{near}")
 
 
 def looks_numeric(table: Table, name: str) -> bool:

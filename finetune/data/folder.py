@@ -63,7 +63,7 @@ def scan_folder(root: str | Path, *, drop_empty_classes: bool = False, judged: b
         DataError: the folder is not arranged like that, or a class is empty, unreadable, or there twice.
     """
     root = Path(os.path.abspath(root))
-    _check_root(root)
+    require_folder(root)
     top = list_folder(root, "")
     split_of = _split_folders(root, top.folders)
     holders = {folder: list_folder(root, folder) for folder in split_of} or {"": top}
@@ -81,7 +81,13 @@ def scan_folder(root: str | Path, *, drop_empty_classes: bool = False, judged: b
     return _assemble(root, filled, empty, [top, *holders.values()] if split_of else [top])
 
 
-def _check_root(root: Path) -> None:
+def require_folder(root: str | Path) -> None:
+    """Refuse a path that is no folder.
+
+    Raises:
+        DataError: it is not there, or is a file; the message says what is accepted, and what is near.
+    """
+    root = Path(os.path.abspath(root))
     name = printable(str(root))
     try:
         mode = root.stat().st_mode

@@ -9,9 +9,10 @@ import pandas as pd
 
 from finetune.config import FinetuneConfig
 from finetune.data.column_typing import say_odd, tally_texts, verdict
-from finetune.data.columns import Column, LeftOut, Table, numbers_of, parse_texts, require_name
+from finetune.data.columns import Column, LeftOut, Table, numbers_of, parse_texts
 from finetune.data.pixels import digest_of
 from finetune.data.table_file import Place
+from finetune.data.table_head import require_name
 from finetune.data.table_source import find_target, wishes_of
 from finetune.settings.data import OBJECTS
 from zoo.errors import ConfigError, DataError

@@ -11,9 +11,9 @@ from finetune.data.arrays import Arrays, Part
 from finetune.data.cifar_file import read_cifar_batch
 from finetune.data.idx_file import read_idx
 from finetune.data.npz_file import npz_arrays, read_npz
+from finetune.settings.data import KERAS
 from zoo.errors import DataError, nearest
 
-PREFIX = "keras:"
 # Keras' own cache, and where Debian's packages of data sets lie.
 _FOLDERS = ("~/.keras/datasets", "/usr/share/datasets")
 # How Keras shuffles and cuts the two tables of houses: keras/src/datasets/boston_housing.py
@@ -67,7 +67,7 @@ def keras_arrays(config: FinetuneConfig) -> Arrays:
     Raises:
         DataError: the name is unknown, the data set is of texts, or no copy is at hand.
     """
-    name = config.data.removeprefix(PREFIX)
+    name = config.data.removeprefix(KERAS)
     if name in _TEXTS:
         raise DataError(
             f"keras:{name} holds texts as sequences of word numbers, which no model here takes. Make a table of them: "

@@ -11,9 +11,10 @@ from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.listed_columns import read_columns_of_labels, refuse_one_hot, target_columns
 from finetune.data.listed_labels import Labels, read_labels
 from finetune.data.picture_paths import path_fault
+from finetune.data.table_file import table_limits
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
-from finetune.data.table_source import TARGET_NAMES, group_texts, reading, sides_of, table_limits, weights_of
+from finetune.data.table_source import TARGET_NAMES, group_texts, reading, sides_of, weights_of
 from finetune.decide import Decision
 from zoo.errors import DataError
 

@@ -7,9 +7,10 @@ from finetune.config import FinetuneConfig
 from finetune.data.columns import require_column
 from finetune.data.examples import printable
 from finetune.data.listing import PICTURE_SUFFIXES
+from finetune.data.table_file import table_limits
 from finetune.data.table_head import TableHead, read_head
 from finetune.data.table_reading import read_table
-from finetune.data.table_source import reading, table_limits
+from finetune.data.table_source import reading
 from finetune.data.text_table import read_chunks
 from zoo.errors import DataError
 

@@ -11,31 +11,24 @@ from finetune.data import table_source
 from finetune.data.array_pictures import array_examples
 from finetune.data.array_table import array_table, input_columns
 from finetune.data.arrays import Arrays, check_parts, kind_of
-from finetune.data.columns import Table, require_column, require_name
+from finetune.data.columns import Table, require_column
 from finetune.data.examples import Examples, printable
 from finetune.data.folder import scan_folder
 from finetune.data.frame_table import NAME as FRAME
 from finetune.data.frame_table import frame_names, frame_table, read_frame
 from finetune.data.given import NAME, Given
-from finetune.data.keras_sets import PREFIX as KERAS
 from finetune.data.keras_sets import keras_arrays
 from finetune.data.listed_pictures import scan_list
 from finetune.data.npz_file import npz_arrays
 from finetune.data.picture_paths import path_column
-from finetune.data.table_head import read_head
+from finetune.data.table_file import is_table_file, table_limits
+from finetune.data.table_head import read_head, require_name
 from finetune.data.table_reading import read_table
 from finetune.data.tfds_features import prepared_below
 from finetune.data.tfds_source import is_tfds, scan_tfds
 from finetune.decide import Decision
-from finetune.settings.data import OBJECTS
+from finetune.settings.data import KERAS, OBJECTS
 from zoo.errors import ConfigError, DataError
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
-
-
-def is_table_file(data: str) -> bool:
-    """Whether DATA is a CSV file by its name."""
-    return data.lower().endswith(TABLE_SUFFIXES)
 
 
 def is_arrays(data: str | Given) -> bool:
@@ -148,7 +141,7 @@ def column_names(config: FinetuneConfig, source: str | pd.DataFrame) -> list[str
     """
     if isinstance(source, pd.DataFrame):
         return frame_names(source)
-    limits = table_source.table_limits(config)
+    limits = table_limits(config)
     return [name for name in read_head(source, separator=config.separator, limits=limits).names if name]
 
 

@@ -4,13 +4,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
 
+from finetune.config import FinetuneConfig
 from finetune.data.examples import printable
 from zoo.errors import DataError, nearest
 
+SUFFIXES = (".csv", ".tsv", ".txt")
 # A block of text is read at a time: enough rows that a call of NumPy costs little, and in bounded memory.
 BLOCK_BYTES = 1 << 20
 MAX_BLOCK_BYTES = 1 << 24
@@ -90,7 +92,7 @@ def open_table_file(path: str, stamp: Stamp | None = None) -> Iterator[tuple[Bin
     Raises:
         DataError: the file is missing, unreadable, empty, something else than a table, or changed.
     """
-    _check_path(path)
+    require_table_file(path)
     try:
         with open(path, "rb") as stream:
             now = _stamp(stream)
@@ -189,7 +191,22 @@ def _stamp(stream: BinaryIO) -> Stamp:
     return Stamp(status.st_size, status.st_mtime_ns)
 
 
-def _check_path(path: str) -> None:
+def table_limits(config: FinetuneConfig) -> TableLimits:
+    """Return what a config lets a CSV file cost."""
+    return TableLimits(**{field.name: getattr(config, field.name) for field in fields(TableLimits)})
+
+
+def is_table_file(data: str) -> bool:
+    """Whether DATA is a CSV file by its name."""
+    return data.lower().endswith(SUFFIXES)
+
+
+def require_table_file(path: str) -> None:
+    """Refuse a path that is no file.
+
+    Raises:
+        DataError: it is not there, or is a folder, a pipe or a device.
+    """
     name, folder = printable(path), Path(path).parent
     try:
         mode = os.stat(path).st_mode

@@ -19,7 +19,7 @@ from finetune.data.table_file import (
     open_table_file,
     read_blocks,
 )
-from zoo.errors import DataError
+from zoo.errors import DataError, nearest
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,18 @@ class TableHead:
     line: int
     stamp: Stamp
     block_bytes: int = BLOCK_BYTES
+
+
+def require_name(path: str, names: Sequence[str], name: str) -> None:
+    """Refuse the name of a column that is not among the names.
+
+    Raises:
+        DataError: it lists the columns, and the nearest name.
+    """
+    if name not in names:
+        more = f" and {len(names) - 30:,} more" if len(names) > 30 else ""
+        near = nearest(name, names)
+        raise DataError(f"{printable(path)} has no column {name!r}; it has {', '.join(names[:30])}{more}.{near}")
 
 
 def read_head(path: str, *, separator: str | None, limits: TableLimits) -> TableHead:

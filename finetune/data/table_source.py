@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from finetune.data.folder import SPLIT_FOLDERS
 from finetune.data.rows import Rows, file_digest
 from finetune.data.table_checks import Finding as TableFinding
 from finetune.data.table_checks import apply_findings, check_table
-from finetune.data.table_file import TableLimits
+from finetune.data.table_file import table_limits
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.data.targets import Target
@@ -87,11 +86,6 @@ def reading(config: FinetuneConfig) -> dict[str, object]:
         "decimal": config.decimal,
         "limits": table_limits(config),
     }
-
-
-def table_limits(config: FinetuneConfig) -> TableLimits:
-    """Return what a config lets a CSV file cost."""
-    return TableLimits(**{field.name: getattr(config, field.name) for field in fields(TableLimits)})
 
 
 def read_rows(config: FinetuneConfig, table: Table, target: str) -> Rows:

@@ -16,9 +16,9 @@ from finetune.config import FinetuneConfig
 from finetune.data.examples import Examples, Skipped, printable
 from finetune.data.folder import SPLIT_FOLDERS
 from finetune.data.tfds_features import is_prepared, picture_and_label
+from finetune.settings.data import TFDS
 from zoo.errors import ConfigError, DataError, nearest
 
-PREFIX = "tfds:"
 _FOLDER = "~/tensorflow_datasets"
 _NAME = re.compile(
     r"(?P<name>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?(:(?P<split>[A-Za-z_].*))?", re.ASCII
@@ -60,7 +60,7 @@ class StoredPictures(Mapping):
 
 def is_tfds(data: str) -> bool:
     """Whether DATA names a data set of tensorflow-datasets, or is the folder of one."""
-    return data.startswith(PREFIX) or is_prepared(Path(data))
+    return data.startswith(TFDS) or is_prepared(Path(data))
 
 
 def scan_tfds(config: FinetuneConfig, *, judged: bool = False) -> Examples:
@@ -141,10 +141,10 @@ def _check_labels(
 
 
 def _place(config: FinetuneConfig) -> _Place:
-    if not config.data.startswith(PREFIX):
+    if not config.data.startswith(TFDS):
         folder = Path(config.data).absolute()
         return _Place(folder, str(folder), "")
-    found = _NAME.fullmatch(config.data.removeprefix(PREFIX))
+    found = _NAME.fullmatch(config.data.removeprefix(TFDS))
     if not found:
         raise DataError(f"{config.data}: expected is tfds:NAME, tfds:NAME/CONFIG:VERSION or tfds:NAME:SPLIT")
     base, name = Path(config.datasets_dir or _FOLDER).expanduser(), found["name"]
@@ -159,7 +159,7 @@ def _place(config: FinetuneConfig) -> _Place:
         raise DataError(f"{config.data}: {there} ({printable(str(folder))})")
     inner = f"/{folder.name}" if folder != base / name else ""
     end = f":{found['split']}" if found["split"] else ""
-    return _Place(folder / version, f"{PREFIX}{name}{inner}:{version}{end}", found["split"] or "")
+    return _Place(folder / version, f"{TFDS}{name}{inner}:{version}{end}", found["split"] or "")
 
 
 def _only_config(folder: Path) -> Path:

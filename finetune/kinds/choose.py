@@ -13,6 +13,7 @@ from finetune.data.series_time import TimeColumn
 from finetune.data.sources import find_pictures, read_table_of
 from finetune.decide import Decision
 from finetune.kinds import pictures, scratch, series, table
+from finetune.kinds.networks import CNN
 from zoo.errors import ConfigError
 
 Source = object
@@ -31,7 +32,7 @@ def open_source(config: FinetuneConfig, given: Given | None = None) -> tuple[Mod
     """
     found = find_pictures(config, given)
     if found:
-        own = config.method == "scratch" or config.model == scratch.CNN
+        own = config.method == "scratch" or config.model == CNN
         return (scratch if own else pictures), *found
     _refuse_labels(config)
     dated = with_dates(given)

@@ -18,9 +18,9 @@ from finetune.data.given import Given
 from finetune.data.images import read_square
 from finetune.data.known import unseen
 from finetune.data.questions import Question
-from finetune.data.sources import is_table_file, judged_pictures
+from finetune.data.sources import judged_pictures
+from finetune.data.table_file import is_table_file, table_limits
 from finetune.data.table_head import read_head
-from finetune.data.table_source import table_limits
 from finetune.data.targets import picture_target
 from finetune.evaluation.evaluate import most_confused
 from finetune.evaluation.sides import full_metrics

@@ -16,6 +16,7 @@ from finetune.data.store import decoded_pictures
 from finetune.data.targets import Target
 from finetune.decide import Decision
 from finetune.kinds import pictures
+from finetune.kinds.networks import CNN
 from finetune.kinds.pictures import (  # noqa: F401  what does not differ from pictures with a pretrained network
     NOUN,
     TRUNK_IS_FITTED,
@@ -40,7 +41,6 @@ from zoo import registry
 from zoo.preprocessing import normalize
 from zoo.spec import Preprocessing
 
-CNN = "cnn"
 # Pixels of a network that was trained on none: to about [-1, 1].
 _PLAIN = Preprocessing(0, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), interpolation="bilinear")
 # Larger pictures are made smaller: a plain network over more pixels is slow and no better.

@@ -16,6 +16,7 @@ from finetune.data.split import SPLITS, Splits
 from finetune.data.targets import Target
 from finetune.decide import Decision
 from finetune.evaluation.mistakes import Mistake
+from finetune.kinds.networks import SERIES
 from finetune.kinds.table import new_network, settle_network, settle_training
 from finetune.progress import Reporter
 from finetune.tasks import mean_and_deviation
@@ -25,7 +26,6 @@ from zoo.scaling import Standardize
 
 NOUN = "windows"
 TRUNK_IS_FITTED, STAGED = True, False
-NETWORKS = ("mlp", "linear", "lstm", "gru", "bilstm", "cnn1d", "cnn_lstm")
 INPUT = "window"
 
 
@@ -75,7 +75,7 @@ class Prepared:
 
 def resolve(config: FinetuneConfig, series: Series) -> tuple[FinetuneConfig, list[Decision]]:
     """Fill in what was left to the run."""
-    decisions = settle_network(config, NETWORKS, "mlp", "quick, and hard to beat on short series")
+    decisions = settle_network(config, SERIES, "mlp", "quick, and hard to beat on short series")
     decisions += settle_training(config, series)
     if config.units is None and config.model in ("auto", "mlp", "lstm", "gru", "bilstm"):
         decisions.append(Decision("units", (32,), f"for {len(series):,} windows"))

@@ -19,6 +19,7 @@ from finetune.data.given import Given
 from finetune.data.series import Windows, split_by_time
 from finetune.data.series_pace import read_pace, refuse_gaps
 from finetune.data.sources import is_arrays, open_arrays, read_table_of
+from finetune.data.table_file import table_limits
 from finetune.data.table_head import read_head
 from finetune.data.table_reading import read_table
 from finetune.evaluation.sides import full_metrics
@@ -125,7 +126,7 @@ def _only(config: FinetuneConfig, used: Collection[str], source: str | Given) ->
         )
     changes: dict[str, object] = {"numeric": (), "categorical": (), "ignore": (), "sample_weight": None}
     if isinstance(source, str):
-        head = read_head(source, separator=config.separator, limits=table_source.table_limits(config))
+        head = read_head(source, separator=config.separator, limits=table_limits(config))
         for name in used:
             require_column(head, name)
         changes["ignore"] = tuple(name for name in head.names if name and name not in used)

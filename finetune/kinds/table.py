@@ -19,6 +19,7 @@ from finetune.data.table_source import read_rows
 from finetune.data.targets import Target
 from finetune.decide import Decision
 from finetune.evaluation.mistakes import Mistake
+from finetune.kinds.networks import TABLE
 from finetune.kinds.table_findings import on_sides, rare_texts
 from finetune.progress import Reporter
 from finetune.training.weights import require_weights
@@ -27,7 +28,6 @@ from zoo.errors import ConfigError, nearest
 
 NOUN = "rows"
 TRUNK_IS_FITTED, STAGED = True, False
-NETWORKS = ("mlp", "linear")
 # Least share of rows that differ from all others, for a row that is met again to be taken for the same one.
 _UNLIKE = 0.99
 # A batch through the encoder: large, for there is little to do for each row.
@@ -68,7 +68,7 @@ def scan(config: FinetuneConfig, table: Table, target: str) -> Rows:
 
 def resolve(config: FinetuneConfig, rows: Rows) -> tuple[FinetuneConfig, list[Decision]]:
     """Fill in what was left to the run."""
-    decisions = settle_network(config, NETWORKS, "mlp", "a small network for tables")
+    decisions = settle_network(config, TABLE, "mlp", "a small network for tables")
     decisions += settle_training(config, rows)
     if config.units is None and config.model in ("auto", "mlp"):
         units = (32, 16) if len(rows) < 3000 else (128, 64)

@@ -7,8 +7,9 @@ from pydantic import Field
 from finetune.settings.record import Names, Settings
 
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-# What `data` begins with where it is objects of a Python program, which no config can name.
-OBJECTS = "python:"
+# What `data` begins with where it is a data set of keras.datasets or of tensorflow-datasets, or objects of a Python
+# program, which no config can name.
+KERAS, TFDS, OBJECTS = "keras:", "tfds:", "python:"
 
 
 class DataSettings(Settings):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,6 +58,8 @@ def test_something_is_said_before_anything_heavy_is_imported(run, monkeypatch, v
     """What takes seconds to import is announced, unless all is to be silent."""
 
     def load(module):
+        if module == "finetune.beforehand":
+            return SimpleNamespace(refuse=lambda config, **how: None)
         raise DataError(f"{module} was to be imported")
 
     monkeypatch.setattr("finetune.cli.load", load)
