@@ -13,9 +13,9 @@ import PIL
 
 from finetune.data.batches import each
 from finetune.data.examples import Examples, Skipped, printable
-from finetune.data.images import DECODER_VERSION, ImageLimits, open_image, source_digest
+from finetune.data.images import DECODER_VERSION, ImageLimits, open_reduced, source_digest
 from finetune.data.known import digest_marks
-from finetune.data.picture_facts import FACTS, FACTS_VERSION, PictureFacts, facts_of, keep_facts, kept_facts
+from finetune.data.picture_facts import ENOUGH, FACTS, FACTS_VERSION, PictureFacts, facts_of, keep_facts, kept_facts
 from zoo.atomic import write_atomic
 from zoo.errors import DataError, ImageError
 
@@ -176,7 +176,8 @@ def _verdicts(
 
     def verdict(file: str) -> PictureFacts | str:
         try:
-            return facts_of(open_image(examples.source(file), limits))
+            decoded = open_reduced(examples.source(file), limits, least=ENOUGH)
+            return facts_of(decoded.image, size=decoded.size, area=decoded.area)
         except ImageError as error:
             return str(error)
 

@@ -31,10 +31,10 @@ def cache_dir(tmp_path):
 def no_decoding(monkeypatch):
     """Make every attempt to decode a picture fail the test."""
 
-    def forbidden(path, limits):
+    def forbidden(path, limits, least):
         raise AssertionError(f"{path} is decoded again")
 
-    return lambda: monkeypatch.setattr(checks, "open_image", forbidden)
+    return lambda: monkeypatch.setattr(checks, "open_reduced", forbidden)
 
 
 def test_odd_file_names_pass_the_check_and_its_cache(root, cache_dir):

@@ -16,6 +16,7 @@ from finetune.data import checks
 from finetune.data.checks import duplicate_warnings
 from finetune.data.examples import Skipped
 from finetune.data.folder import scan_folder
+from finetune.data.images import Decoded
 from zoo.errors import DataError
 
 
@@ -208,16 +209,16 @@ def test_only_as_many_pictures_as_threads_are_decoded_at_once(tmp_path, monkeypa
     class_folders(tmp_path, per_class=100)
     lock, running, most = threading.Lock(), [0], [0]
 
-    def slow(path, limits):
+    def slow(path, limits, least):
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
         time.sleep(0.001)
         with lock:
             running[0] -= 1
-        return make.Image.new("RGB", (4, 4))
+        return Decoded(make.Image.new("RGB", (4, 4)), (4, 4), (0, 0, 4, 4))
 
-    monkeypatch.setattr(checks, "open_image", slow)
+    monkeypatch.setattr(checks, "open_reduced", slow)
     check(tmp_path, threads=3)
     assert most[0] == 3
 
