@@ -113,7 +113,6 @@ def doctor(data: str, model: str | None, settings: tuple[str, ...], strict: bool
     values |= {"model": model} if model else {}
     values |= {"strict": "true"} if strict else {}
     config = load("finetune.config").make_config(values)
-    load("finetune.beforehand").require_data(config.data)
     reporter = load("finetune.progress").Reporter(verbose)
     diagnosis = load("finetune.doctor").diagnose(config, reporter)
     print_result(diagnosis.data if as_json else load("finetune.summary").diagnosis_summary(diagnosis))

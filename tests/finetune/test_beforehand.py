@@ -60,7 +60,6 @@ def taken(tmp_path):
         (FINETUNE, ["fit", "PICTURES", "--run-dir", "TAKEN"], 5, "not empty (has thesis.txt)"),
         (FINETUNE, ["resume", "TAKEN"], 5, "holds no run"),
         (FINETUNE, ["lr-find", "nowhere"], 3, "nowhere does not exist"),
-        (FINETUNE, ["doctor", "nowhere"], 3, "nowhere does not exist"),
         (FINETUNE, ["evaluate", "nowhere", "TABLE"], 5, "holds no run"),
         (FINETUNE, ["predict", "nowhere", "a.jpg"], 5, "holds no run"),
         (FINETUNE, ["report", "nowhere"], 5, "holds no run"),
