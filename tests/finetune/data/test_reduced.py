@@ -8,8 +8,13 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from finetune.config import make_config
+from finetune.data import images
+from finetune.data.folder import scan_folder
 from finetune.data.images import ImageLimits, open_image, open_reduced, read_square, square
+from finetune.data.load import check_examples
 from finetune.data.picture_facts import ENOUGH, facts_of
+from finetune.progress import Reporter
 from zoo.errors import ImageError
 from zoo.spec import Preprocessing
 
@@ -73,6 +78,30 @@ def test_as_much_is_left_as_is_needed(photo, least):
     shorter = min(found.size)
     assert shorter >= min(least, HEIGHT)
     assert shorter < 2 * least + 8 or shorter == -(-HEIGHT // 8) or least >= HEIGHT
+
+
+@pytest.mark.parametrize(("side", "fraction"), [(32, 1.0), (32, 0.5), (70, 0.875)])
+def test_three_times_what_the_network_takes_is_decoded(photo, monkeypatch, side, fraction):
+    """Of the part that is cut out of the picture, too: less would be seen."""
+    taken = []
+
+    def noted(*given, **how):
+        taken.append(open_reduced(*given, **how))
+        return taken[-1]
+
+    monkeypatch.setattr(images, "open_reduced", noted)
+    read_square(jpeg(photo), row(side, fraction=fraction))
+    assert 3 * side <= fraction * min(taken[0].image.size) < fraction * HEIGHT
+
+
+def test_checked_folder_tells_the_pictures_own_sizes(photo, tmp_path):
+    """What is said of the shapes of pictures is not said of what was decoded of them."""
+    for name, orientation in (("a", 1), ("b", 6)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "1.jpg").write_bytes(turned(photo.resize((1300, 1100)), orientation))
+    config = make_config({"cache_dir": str(tmp_path / "cache")})
+    facts = check_examples(config, scan_folder(tmp_path / "data"), Reporter(0)).facts
+    assert list(zip(facts["width"], facts["height"], strict=True)) == [(1300, 1100), (1100, 1300)]
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (WIDTH, HEIGHT)), (3, (WIDTH, HEIGHT)), (6, (HEIGHT, WIDTH))])

@@ -241,6 +241,13 @@ def test_keras_gives_in_a_trial_what_it_gives_in_a_run(model, monkeypatch, most)
     np.testing.assert_allclose(tried, ran, rtol=1e-6)
 
 
+def test_keras_is_timed_as_it_is_tried(openvino, choosing, monkeypatch):
+    """By a few pictures at a time: its first large batches take as long to get ready as to compute."""
+    monkeypatch.setattr(Work, "by_keras", lambda work, batches: pytest.fail("ran whole batches"))
+    choice, _ = choosing(AUTO)
+    assert choice.rates["keras"] > 0
+
+
 class Machine:
     """One on which each runtime has a rate; what is built and compared is written down, and some features differ."""
 
