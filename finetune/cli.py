@@ -60,7 +60,9 @@ def fit(
 
 
 def _run(config: object, verbose: int, as_json: bool, **how: bool) -> None:
-    load("finetune.beforehand").refuse(config, **how)
+    beforehand = load("finetune.beforehand")
+    beforehand.refuse(config)
+    beforehand.refuse_run_dir(config.run_dir, **how)
     if verbose:
         # said before the seconds that the import takes
         click.echo(f"{config.data}: the settings are sound; loading TensorFlow", err=True)
@@ -157,8 +159,6 @@ def predict(run: Path, paths: tuple[str, ...], verbose: int, as_json: bool) -> N
 def evaluate(run: Path, data: str | None, verbose: int, as_json: bool) -> None:
     """Measure the model of RUN on DATA, a folder of class folders; without DATA on its own test pictures."""
     load("finetune.beforehand").require_done(run)
-    if data is not None:
-        load("finetune.beforehand").require_data(data)
     metrics = load("finetune.run").Run(run).evaluate(data, verbose=verbose)
     print_result(metrics if as_json else load("finetune.summary").evaluation_summary(metrics))
 

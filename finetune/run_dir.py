@@ -94,7 +94,8 @@ class RunDir:
         if not self.path.is_dir():
             return False
         names = sorted(entry.name for entry in self.path.iterdir())
-        found = [name for name in names if name != _LOCK and not is_leftover(name)]
+        written = (*_FILES, *_OTHERS, _LOCK)
+        found = [name for name in names if name != _LOCK and not any(is_leftover(name, one) for one in written)]
         if not found or found == [_FIRST]:
             return False
         if resume and "config.json" not in found:
@@ -213,7 +214,7 @@ class RunDir:
     @property
     def seems_locked(self) -> bool:
         """Whether a process is writing the run, or was killed while it did."""
-        return (self.path / _LOCK).is_file()
+        return os.path.isfile(self.path / _LOCK)
 
     @property
     def is_done(self) -> bool:

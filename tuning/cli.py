@@ -85,9 +85,9 @@ def search(
     base = load("finetune.config").make_config(
         values | given, places={name: at for name, at in places.items() if name not in given}
     )
+    # what a space says of model and method comes on top of the settings
     beforehand = load("finetune.beforehand")
-    # what a space says of the model comes on top of the settings
-    beforehand.require_data(base.data) if space else beforehand.refuse(base)
+    beforehand.refuse(base) if space is None else beforehand.refuse_data(base)
     reporter = load("finetune.progress").Reporter(verbose)
     search_recipe = load("tuning.searching").search_recipe
     _print_best(search_recipe(base, wished, space=space, reporter=reporter), as_json)

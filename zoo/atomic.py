@@ -1,8 +1,8 @@
 """The one way to write a file that must never be seen half-written."""
 
+import fnmatch
 import glob
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,13 +42,18 @@ def remove_leftovers(path: str | Path) -> None:
     Only for whoever is alone in writing there, as by a lock: it would take a living writer's file away.
     """
     path = Path(path)
-    for file in path.parent.glob(f".{glob.escape(path.stem)}.{'[a-z0-9_]' * 8}.tmp{glob.escape(path.suffix)}"):
+    for file in path.parent.glob(_leftovers(path)):
         file.unlink(missing_ok=True)
 
 
-def is_leftover(name: str) -> bool:
-    """Whether a file is called as one that `atomic_path` has not come to the end of."""
-    return re.fullmatch(r"\..+\.[a-z0-9_]{8}\.tmp(\..+)?", name) is not None
+def is_leftover(name: str, of: str) -> bool:
+    """Whether a file is called as one that was to become the file `of`."""
+    return fnmatch.fnmatchcase(name, _leftovers(Path(of)))
+
+
+def _leftovers(path: Path) -> str:
+    """Return the pattern of the names that `atomic_path` gives to what is not complete."""
+    return f".{glob.escape(path.stem)}.{'[a-z0-9_]' * 8}.tmp{glob.escape(path.suffix)}"
 
 
 def write_atomic(path: str | Path, content: bytes | str) -> None:

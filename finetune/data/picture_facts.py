@@ -40,7 +40,7 @@ FACTS = np.dtype(
 
 
 class PictureFacts(NamedTuple):
-    """Facts of one picture, in the order of the fields of `FACTS`.
+    """Facts of one picture, in the order of the fields of `FACTS`; all but its size are of it as it was decoded.
 
     Attributes:
         width: in pixels, turned as EXIF says.

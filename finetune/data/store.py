@@ -48,9 +48,11 @@ def decoded_pictures(
     shape = (count, size, size, 3)
     if np.prod(shape, dtype=float) > config.store_gigabytes * 1e9:
         return Features(DecodedOnDemand(config, inspection, preprocessing), 0, config.cache_path)
+    # of what belongs to the network only the colour beside a padded picture is in the pixels
+    padding = preprocessing.mean if preprocessing.resize == "pad" else None
     parts = {
         "format": 1,
-        "preprocessing": asdict(preprocessing) | {"mean": None, "std": None},
+        "preprocessing": asdict(preprocessing) | {"mean": padding, "std": None},
         "data": inspection.fingerprint,
         "decoder": [DECODER_VERSION, PIL.__version__],
     }

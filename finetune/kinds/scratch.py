@@ -75,7 +75,7 @@ def resolve(config: FinetuneConfig, examples: Examples) -> tuple[FinetuneConfig,
         if getattr(config, name) is None
     ]
     if config.model not in ("auto", CNN):
-        variant = registry.find(config.model)
+        variant = registry.find(config.model, also=(CNN,))
         if config.image_size is None:
             decisions.append(Decision("image_size", variant.preprocessing.image_size, "that of the model"))
     return config.model_copy(update={decision.what: decision.value for decision in decisions}), decisions

@@ -59,7 +59,7 @@ def test_something_is_said_before_anything_heavy_is_imported(run, monkeypatch, v
 
     def load(module):
         if module == "finetune.beforehand":
-            return SimpleNamespace(refuse=lambda config, **how: None)
+            return SimpleNamespace(refuse=lambda config: None, refuse_run_dir=lambda path, **how: None)
         raise DataError(f"{module} was to be imported")
 
     monkeypatch.setattr("finetune.cli.load", load)

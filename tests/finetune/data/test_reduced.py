@@ -80,6 +80,19 @@ def test_as_much_is_left_as_is_needed(photo, least):
     assert shorter < 2 * least + 8 or shorter == -(-HEIGHT // 8) or least >= HEIGHT
 
 
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_place_is_where_it_was(resize, orientation):
+    """One pixel beyond a multiple of eight makes the last one of the smaller picture reach far over the end."""
+    across, down = np.meshgrid(np.linspace(0, 255, 361), np.linspace(0, 255, 289))
+    data = turned(Image.fromarray(np.stack([across, down, across], axis=2).astype("uint8")), orientation)
+    whole, reduced = open_image(data), open_reduced(data, least=36)
+    assert min(reduced.image.size) == 37
+    expected = square(whole, row(12, resize, 1.0)).astype(int)
+    found = square(reduced.image, row(12, resize, 1.0), size=reduced.size, area=reduced.area)
+    assert np.abs(found - expected).max() <= 2
+
+
 @pytest.mark.parametrize(("side", "fraction"), [(32, 1.0), (32, 0.5), (70, 0.875)])
 def test_three_times_what_the_network_takes_is_decoded(photo, monkeypatch, side, fraction):
     """Of the part that is cut out of the picture, too: less would be seen."""

@@ -234,7 +234,7 @@ def test_large_network_is_no_constant_of_a_graph(model, monkeypatch):
 def test_keras_gives_in_a_trial_what_it_gives_in_a_run(model, monkeypatch, most):
     """Whether its graph is tried by a few pictures at a time or not: each picture once, in order, and none beside."""
     monkeypatch.setattr(runtimes, "_MOST_CONSTANTS", most)
-    monkeypatch.setattr(runtimes, "_AT_A_TIME", 3)
+    monkeypatch.setattr(runtimes, "_AT_A_TIME", 3 * 8 * 8)
     work = work_of(model, BATCH + 2)
     batches = work.pictures(range(BATCH + 2))
     tried, ran = (np.concatenate(list(run(batches))) for run in (work.by_keras_in_trial, work.by_keras))
