@@ -163,6 +163,7 @@ def test_path_that_cannot_be_looked_at_is_left_to_the_run(pictures, name):
         refuse(make_config({"data": f"{name}.npz"}))
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("command", [(FINETUNE, "lr-find"), (TUNER, "search")], ids=lambda pair: pair[1])
 def test_who_writes_no_run_asks_for_no_directory(command, pictures, taken, tmp_path, capfd, monkeypatch):
     """The config of a finished run names its own directory; a search or a range test with it leaves that alone."""
