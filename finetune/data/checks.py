@@ -36,7 +36,7 @@ class Inspection:
     Attributes:
         examples: the usable ones; bad files are in `examples.skipped`.
         digests: (n, 32) uint8, SHA-256 of each usable file's bytes, in the order of `examples.files`.
-        fingerprint: SHA-256 over class names, paths, labels, given splits, digests and the decoder's version; the
+        fingerprint: SHA-256 over class names, paths, labels, given splits and digests; the
             same data gives the same fingerprint wherever it lies.
         warnings: what the user should know.
         decoded: False when the verdicts of an earlier check of the same bytes were used.
