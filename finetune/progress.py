@@ -11,9 +11,11 @@ Advance = Callable[[int], None]
 
 
 class _RateColumn(ProgressColumn):
+    """Steps a second since the bar was drawn: what is waited for before the first of them counts, too."""
+
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} {task.fields['unit']}/s" if speed else "")
+        seconds, steps = task.finished_time or task.elapsed, task.completed - task.fields["done"]
+        return Text(f"{steps / seconds:,.0f} {task.fields['unit']}/s" if steps and seconds else "")
 
 
 class Reporter:
@@ -36,14 +38,21 @@ class Reporter:
         self.console.print(f"warning: {text}", markup=False)
 
     @contextmanager
-    def track(self, title: str, total: int, unit: str = "images") -> Iterator[Advance]:
-        """Show a bar over `total` steps; yields a function that is called with the number of steps just done."""
+    def track(self, title: str, total: int, unit: str = "images", *, done: int = 0) -> Iterator[Advance]:
+        """Show a bar over `total` steps; yields a function that is called with the number of steps just done.
+
+        Args:
+            title: what is done.
+            total: steps, those that were done before among them.
+            unit: what a step is.
+            done: steps that were done before, and are in no rate.
+        """
         if self.verbose != 1:
             yield lambda steps: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
         with Progress(*columns, TimeRemainingColumn(), console=self.console) as progress:
-            task = progress.add_task(title, total=total, unit=unit)
+            task = progress.add_task(title, total=total, unit=unit, completed=done, done=done)
             yield lambda steps: progress.update(task, advance=steps)
 
     @contextmanager

@@ -132,7 +132,7 @@ def open_reduced(source: Source, limits: ImageLimits = DEFAULT_LIMITS, *, least:
 
 
 def read_square(source: Source, preprocessing: Preprocessing, limits: ImageLimits = DEFAULT_LIMITS) -> np.ndarray:
-    """Decode a picture, as large as is needed, and give the network's square of it: `open_image`, then `square`.
+    """Decode a picture as large as is needed, and give the network's square of it: `open_reduced`, then `square`.
 
     Returns:
         `(image_size, image_size, 3)` uint8.

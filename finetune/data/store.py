@@ -58,8 +58,7 @@ def decoded_pictures(
     }
 
     def compute(first: int) -> Iterator[np.ndarray]:
-        with reporter.track("decoding", count) as advance:
-            advance(first)
+        with reporter.track("decoding", count, done=first) as advance:
             for batch in load.pictures(config, inspection.examples, range(first, count), preprocessing):
                 yield batch
                 advance(len(batch))

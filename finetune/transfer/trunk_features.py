@@ -164,8 +164,7 @@ class _Wanted:
                 batches = picture_views(self.config, self.inspection.examples, left, self.trunk.preprocessing)
             else:
                 batches = self._pictures(self.rows[first:])
-            with self.reporter.track("computing features", self.shape[0]) as advance:
-                advance(first)
+            with self.reporter.track("computing features", self.shape[0], done=first) as advance:
                 for array in run(batches):
                     yield array
                     advance(len(array))
