@@ -8,6 +8,7 @@ import keras
 from finetune.config import FinetuneConfig
 from finetune.training.grouped_optimizer import GroupedOptimizer
 from finetune.training.groups import Clipping, Group
+from finetune.training.quick_adam import QuickAdam, QuickAdamW
 from zoo.head import LOGITS_LAYER
 
 CLIPS = ("clip_value", "clip_norm", "global_clip_norm")
@@ -25,6 +26,18 @@ def _sgd(config: FinetuneConfig, rate: Callable, **settings: object) -> keras.op
     return keras.optimizers.SGD(rate, weight_decay=config.weight_decay or None, **settings)
 
 
+def _adam(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
+    return _on_tensorflow(QuickAdam, keras.optimizers.Adam)(rate, weight_decay=config.weight_decay or None)
+
+
+def _adamw(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
+    return _on_tensorflow(QuickAdamW, keras.optimizers.AdamW)(rate, weight_decay=config.weight_decay)
+
+
+def _on_tensorflow(quick: type, plain: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    return quick if keras.backend.backend() == "tensorflow" else plain
+
+
 def _muon(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
     # what is no matrix, and the classifier, learns by Adam: https://kellerjordan.github.io/posts/muon/
     decay = config.weight_decay or None
@@ -33,8 +46,8 @@ def _muon(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
 
 OPTIMIZERS: Mapping[str, Make] = MappingProxyType(
     {
-        "adam": _plain(keras.optimizers.Adam),
-        "adamw": lambda config, rate: keras.optimizers.AdamW(rate, weight_decay=config.weight_decay),
+        "adam": _adam,
+        "adamw": _adamw,
         "sgd": _sgd,
         "momentum": lambda config, rate: _sgd(config, rate, momentum=config.momentum),
         "nesterov": lambda config, rate: _sgd(config, rate, momentum=config.momentum, nesterov=True),
