@@ -88,7 +88,7 @@ class Decoded:
     """A picture as large as it was needed.
 
     Attributes:
-        image: loaded, of mode RGB, turned as EXIF says.
+        image: loaded, of mode RGB, or L where that was asked for, turned as EXIF says.
         size: the picture's own width and height in pixels, turned as well.
         area: what of `image` the picture fills: left, top, right and bottom, in pixels of `image` and fractions of
             them, for the last pixels of a smaller one may reach over its edge.
@@ -99,7 +99,9 @@ class Decoded:
     area: Area
 
 
-def open_reduced(source: Source, limits: ImageLimits = DEFAULT_LIMITS, *, least: int | None) -> Decoded:
+def open_reduced(
+    source: Source, limits: ImageLimits = DEFAULT_LIMITS, *, least: int | None, grey: bool = False
+) -> Decoded:
     """Decode a picture to RGB, a large JPEG file at no more than the size that is needed.
 
     Args:
@@ -107,6 +109,7 @@ def open_reduced(source: Source, limits: ImageLimits = DEFAULT_LIMITS, *, least:
         limits: what the picture may cost, at its own size.
         least: pixels that the shorter side must keep. A JPEG file with twice as many or more is decoded at a half, a
             quarter or an eighth of its size, in a fraction of the time and the memory. None decodes it fully.
+        grey: leave a picture that is nothing but grey in its one channel, which is resized in half the time.
 
     Raises:
         ImageError: see `open_image`.
@@ -114,7 +117,7 @@ def open_reduced(source: Source, limits: ImageLimits = DEFAULT_LIMITS, *, least:
     if isinstance(source, np.ndarray):
         image = picture_of(source)
         _check_header(image, limits)
-        return Decoded(_over_white(image), image.size, (0, 0, *image.size))
+        return Decoded(image if _is_grey(image) and grey else _over_white(image), image.size, (0, 0, *image.size))
     data = b""
     if not isinstance(source, Image.Image):
         data = source if isinstance(source, bytes) else read_file(source, limits)
@@ -122,9 +125,9 @@ def open_reduced(source: Source, limits: ImageLimits = DEFAULT_LIMITS, *, least:
     try:
         with _quiet_pillow():
             if isinstance(source, Image.Image):
-                return _pixels(source, limits, least=None)  # it stays as it is
+                return _pixels(source, limits, None, grey)  # it stays as it is
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _pixels(image, limits, least)
+                return _pixels(image, limits, least, grey)
     except ImageError:
         raise
     except _DAMAGE as error:
@@ -141,7 +144,7 @@ def read_square(source: Source, preprocessing: Preprocessing, limits: ImageLimit
         ImageError: see `open_image`.
     """
     least = math.ceil(_GAP * preprocessing.image_size / preprocessing.crop_fraction)
-    decoded = open_reduced(source, limits, least=least)
+    decoded = open_reduced(source, limits, least=least, grey=True)
     return square(decoded.image, preprocessing, size=decoded.size, area=decoded.area)
 
 
@@ -162,7 +165,7 @@ def source_digest(source: str | Path | bytes | np.ndarray, limits: ImageLimits) 
             raise ImageError(f"cannot be read: {error.strerror}") from error
 
 
-def _pixels(image: Image.Image, limits: ImageLimits, least: int | None) -> Decoded:
+def _pixels(image: Image.Image, limits: ImageLimits, least: int | None, grey: bool) -> Decoded:
     if image.format not in (None, "MPO", *FORMATS):
         raise ImageError(f"a picture of the format {image.format}, which is not decoded; convert it to RGB first")
     _check_header(image, limits)
@@ -172,7 +175,8 @@ def _pixels(image: Image.Image, limits: ImageLimits, least: int | None) -> Decod
         filled = (right, bottom)
     image.load()
     turn = _turn(image)
-    pixels = _over_white(_eight_bits(image))
+    pixels = _eight_bits(image)
+    pixels = pixels if grey and _is_grey(pixels) else _over_white(pixels)
     pixels = pixels if turn is None else pixels.transpose(turn)
     return Decoded(pixels, turned_size(size, turn), turned_area(filled, pixels.size, turn))
 
@@ -224,6 +228,10 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     except _DAMAGE:
         # Photos with torn EXIF but sound pixels are common, also in ImageNet; every viewer shows them unturned.
         return None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode == "L" and not image.has_transparency_data
 
 
 def _over_white(image: Image.Image) -> Image.Image:

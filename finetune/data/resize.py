@@ -18,7 +18,7 @@ def square(
     mean colour, which normalisation turns into zeros; "stretch" keeps the whole picture and gives up its shape.
 
     Args:
-        image: RGB, of any size.
+        image: of mode RGB or L, of any size.
         preprocessing: gives the side in pixels, the interpolation, and for "crop" the share of the shorter side.
         size: of the picture, (width, height), where `image` is a smaller one of it.
         area: what the picture fills of that one, left, top, right, bottom.
@@ -31,7 +31,11 @@ def square(
     if preprocessing.resize == "pad":
         return _padded(image, side, resample, preprocessing.mean, size, area)
     box = area if preprocessing.resize == "stretch" else _centre(size, area, preprocessing.crop_fraction)
-    return np.array(image.resize((side, side), resample, box=box))
+    return np.array(_in_colour(image.resize((side, side), resample, box=box)))
+
+
+def _in_colour(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _centre(size: tuple[int, int], area: Area, fraction: float) -> Area:
@@ -54,5 +58,5 @@ def _padded(
     left, top = (side - width) // 2, (side - height) // 2
     pixels = np.empty((side, side, 3), np.uint8)
     pixels[:] = [round(min(max(value, 0), 255)) for value in mean]
-    pixels[top : top + height, left : left + width] = image.resize((width, height), resample, box=area)
+    pixels[top : top + height, left : left + width] = _in_colour(image.resize((width, height), resample, box=area))
     return pixels

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from finetune.transfer.frozen_graph import FrozenGraph
+from finetune.transfer.openvino_bytes import of_bytes
 from finetune.transfer.runtime_names import CannotRun
 
 PACKAGE = "openvino"
@@ -68,7 +69,7 @@ def _compiled(graph: FrozenGraph, precision: str) -> object:
         core = _library().Core()
         network = core.read_model(file)
         network.reshape([1, *graph.picture_shape])
-        return core.compile_model(_of_bytes(network) if graph.takes_pictures else network, "CPU", options)
+        return core.compile_model(of_bytes(network) if graph.takes_pictures else network, "CPU", options)
 
 
 def _outputs(compiled: object, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -146,10 +147,3 @@ def _library() -> ModuleType:
             if hidden:
                 sys.modules[_TELEMETRY] = hidden
     return sys.modules[PACKAGE]
-
-
-def _of_bytes(model: object) -> object:
-    """Return a converted network that takes uint8 where it took float32."""
-    wrapped = importlib.import_module(f"{PACKAGE}.preprocess").PrePostProcessor(model)
-    wrapped.input().tensor().set_element_type(_library().Type.u8)
-    return wrapped.build()

@@ -71,6 +71,40 @@ def test_every_sort_of_jpeg_is_reduced(photo, mode, options):
     assert np.abs(difference).mean() < 1.5
 
 
+def grey_sources(photo):
+    """Return pictures in one channel as files of all sorts, arrays and what Pillow made; one of them shines through."""
+    small, deep = photo.convert("L").resize((300, 211)), np.arange(300 * 211, dtype="uint16").reshape(211, 300)
+    exif = Image.Exif()
+    exif[274] = 6
+    found = {
+        "png": (small, "PNG", {}),
+        "turned": (small, "JPEG", {"exif": exif}),
+        "large": (photo.convert("L"), "JPEG", {}),
+    }
+    found |= {"deep": (Image.fromarray(deep), "PNG", {}), "through": (small, "PNG", {"transparency": 90})}
+    sources = {"array": np.asarray(small), "pillow": small}
+    for name, (image, format, options) in found.items():
+        stream = io.BytesIO()
+        image.save(stream, format, **options)
+        sources[name] = stream.getvalue()
+    return sources
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("name", ["png", "turned", "large", "deep", "through", "array", "pillow"])
+def test_grey_pictures_give_what_they_give_in_colour(photo, name, resize):
+    """They are resized in one channel, and each of the three is the same then; what shines through lies over white."""
+    source, preprocessing = grey_sources(photo)[name], row(64, resize)
+    least = 10_000 if name != "large" else 220
+    decoded = open_reduced(source, least=least)
+    expected = square(decoded.image, preprocessing, size=decoded.size, area=decoded.area)
+    found = read_square(source, preprocessing)
+    assert found.shape == (64, 64, 3) and found.flags.writeable
+    np.testing.assert_array_equal(found, expected)
+    kept = open_reduced(source, least=least, grey=True).image.mode
+    assert (decoded.image.mode, kept) == ("RGB", "RGB" if name == "through" else "L")
+
+
 @pytest.mark.parametrize("least", [1, 90, 106, 107, 212, 213, 214, 425, 426, 850, 851, 852, 5000])
 def test_as_much_is_left_as_is_needed(photo, least):
     """The shorter side keeps what was asked for, or all that it has; it is never more than twice that, but for 8."""

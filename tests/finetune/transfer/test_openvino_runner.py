@@ -14,6 +14,7 @@ from finetune.transfer import openvino_runner
 from finetune.transfer import trunk as trunks
 from finetune.transfer.frozen_graph import FrozenGraph
 from finetune.transfer.network import make_network
+from finetune.transfer.openvino_bytes import of_bytes
 from finetune.transfer.openvino_runner import OpenVinoRunner
 from finetune.transfer.runtime_names import CannotRun
 
@@ -77,6 +78,51 @@ def test_bfloat16_is_near_but_not_the_same(network, pictures, exact):
     expected = answers(exact, pictures)
     difference = np.linalg.norm(answers(rounded, pictures) - expected) / np.linalg.norm(expected)
     assert 1e-4 < difference < 0.3
+
+
+# What comes before the first convolution: scaled by channel or as one, by a factor only, turned round, or nothing.
+BEGINNINGS = {
+    "by channel": (3, [layers.Normalization(mean=[120, 110, 100], variance=[9, 16, 25])], True),
+    "all alike": (3, [layers.Normalization(mean=127, variance=128**2)], True),
+    "to one": (3, [layers.Rescaling(1 / 127.5, offset=-1)], True),
+    "one channel": (1, [layers.Normalization(mean=[33], variance=[78**2])], True),
+    "four channels": (4, [layers.Rescaling(1 / 255), layers.Normalization(mean=[1, 2, 3, 4], variance=[1] * 4)], True),
+    "blue first": (3, [layers.Lambda(lambda x: x[..., ::-1]), layers.Rescaling(1 / 255)], False),
+    "by place": (3, [layers.Multiply()], False),
+    "as it is": (3, [layers.Activation("linear")], False),
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_bytes_are_scaled_as_they_lie(name, monkeypatch):
+    """Whatever scales pictures, they give what Keras gives; where it is by constants, OpenVINO moves them no more."""
+    channels, first, moved_later = BEGINNINGS[name]
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((10, 12, channels))
+    for layer in first:
+        x = layer([x, x / 255] if name == "by place" else x)
+    x = layers.Conv2D(5, 3, strides=2, padding="same", activation="relu")(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 10, 12, channels), dtype="uint8")
+    kept = []
+    monkeypatch.setattr(openvino_runner, "of_bytes", lambda network: kept.append(of_bytes(network)) or kept[0])
+    np.testing.assert_allclose(answers(OpenVinoRunner(FrozenGraph(model)), pictures), model(pictures), rtol=1e-4)
+    (taken,) = kept[0].get_parameters()
+    (user,) = taken.output(0).get_target_inputs()
+    assert (user.get_node().get_type_name() == "Reshape") == moved_later
+    assert taken.get_element_type().get_type_name() == "u8"
+
+
+def test_scaling_that_others_use_as_well_stays():
+    """A network that goes two ways from its pictures, or gives the scaled ones themselves, is not taken apart."""
+    inputs = keras.Input((8, 8, 3))
+    scaled = layers.Rescaling(1 / 255)(inputs)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype="uint8")
+    maps = layers.Conv2D(3, 3, padding="same")(scaled)
+    for outputs in (layers.Add()([maps, inputs]), layers.Add()([maps, scaled]), layers.Flatten()(scaled)):
+        model = keras.Model(inputs, layers.Flatten()(outputs))
+        found = answers(OpenVinoRunner(FrozenGraph(model)), pictures)
+        np.testing.assert_allclose(found, model(pictures), rtol=1e-4, atol=1e-5)
 
 
 def test_version_is_known_without_a_package(monkeypatch):
