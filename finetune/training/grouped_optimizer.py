@@ -4,11 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from finetune.training.groups import Clipping, Group, squared_norm
 
 # Optimizers whose `apply` does more than weight decay and `update_step` for each variable.
 MORE_THAN_STEPS = (keras.optimizers.Muon, keras.optimizers.Nadam)
+# What is kept of the norm of each part's gradient; float32 counts to 16 million.
+_MEASURED = ("last", "max", "sum", "non_finite", "updates")
+_COUNTS = ("non_finite", "updates")
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,8 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         # frozen records, for an optimizer keeps whatever is set on it
         self._part_names = tuple(name for name, _ in parts)
         self._part_of = {id(variable): index for index, (_, own) in enumerate(parts) for variable in own}
-        shape = (len(parts),)
-        self._last, self._max, self._sum = (self.add_variable(shape, name=name) for name in ("last", "max", "sum"))
-        self._non_finite = self.add_variable(shape, dtype="int", name="non_finite")
-        self._counted = self.add_variable((), dtype="int", name="counted")
+        # one variable, which a step reads and writes once
+        self._norms = self.add_variable((len(_MEASURED), len(parts)), name="norms")
         self._own = None
 
     def _rate_of(self, group: Group) -> Callable:
@@ -187,12 +189,11 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
 
     def _note(self, norms: object) -> None:
         finite = keras.ops.isfinite(norms)
-        known = keras.ops.where(finite, norms, 0.0)
-        self._last.assign(norms)
-        self._max.assign(keras.ops.maximum(self._max, known))
-        self._sum.assign_add(known)
-        self._non_finite.assign_add(keras.ops.cast(keras.ops.logical_not(finite), self._non_finite.dtype))
-        self._counted.assign_add(1)
+        known, ones = keras.ops.where(finite, norms, 0.0), keras.ops.ones_like(norms)
+        _, largest, total, non_finite, updates = keras.ops.unstack(keras.ops.convert_to_tensor(self._norms))
+        lost = keras.ops.cast(keras.ops.logical_not(finite), "float32")
+        now = [norms, keras.ops.maximum(largest, known), total + known, non_finite + lost, updates + ones]
+        self._norms.assign(keras.ops.stack(now))
 
     def _average(self) -> None:
         if not self._ema:
@@ -223,18 +224,15 @@ class GroupedOptimizer(keras.optimizers.MultiOptimizer):
         Returns:
             Name to last, max and sum (of the finite ones), non_finite and updates (how many there were).
         """
-        columns = {"last": self._last, "max": self._max, "sum": self._sum, "non_finite": self._non_finite}
-        arrays = {name: keras.ops.convert_to_numpy(variable).tolist() for name, variable in columns.items()}
-        counted = {"updates": int(self._counted)}
+        columns = keras.ops.convert_to_numpy(self._norms).T.tolist()
         return {
-            part: {name: array[index] for name, array in arrays.items()} | counted
-            for index, part in enumerate(self._part_names)
+            part: {name: int(value) if name in _COUNTS else value for name, value in zip(_MEASURED, found, strict=True)}
+            for part, found in zip(self._part_names, columns, strict=True)
         }
 
     def reset_norms(self) -> None:
         """Begin a new epoch of norms."""
-        for variable in (self._last, self._max, self._sum, self._non_finite, self._counted):
-            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
+        self._norms.assign(np.zeros(self._norms.shape, "float32"))
 
     def get_config(self) -> dict:
         """Return names and multipliers for the record; a saved model is loaded with `compile=False`."""

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from finetune.training.lessons import Lessons
+
 Arrays = tuple[np.ndarray, ...]
 Metrics = Mapping[str, float]
 
@@ -21,9 +23,24 @@ class CompiledSteps:
     def __init__(self, model: keras.Model, *, batch_size: int):
         self._model, self._batch_size = model, batch_size
         self._compiled: dict[str, Callable] = {}
+        self._held: tuple[tf.Tensor, ...] | None = None
+
+    def hold(self, lessons: Lessons) -> Lessons:
+        """Keep all rows as tensors where they are few, before the first step; return what calls come from then.
+
+        Calls are then numbers of rows, which the graph picks: no row is copied by Python.
+        """
+        if not lessons.are_few:
+            return lessons
+        rows = (lessons.x, lessons.y) if lessons.weights is None else (lessons.x, lessons.y, lessons.weights)
+        self._held = tuple(map(tf.convert_to_tensor, rows))
+        return lessons.by_number()
 
     def train(self, arrays: Arrays) -> Metrics:
         """Take one step for each batch of rows in (x, y) or (x, y, weights); the last batch may be smaller.
+
+        Args:
+            arrays: rows, or the numbers in x and in y of those that are held.
 
         Returns:
             The model's metrics as they stand then.
@@ -31,7 +48,7 @@ class CompiledSteps:
         return self._run("train_step", arrays)
 
     def test(self, arrays: Arrays) -> Metrics:
-        """Add rows to the model's metrics as one batch, and return those."""
+        """Add rows (x, y), or those of such numbers, to the model's metrics as one batch, and return those."""
         return self._run("test_step", arrays)
 
     def _run(self, name: str, arrays: Arrays) -> Metrics:
@@ -40,26 +57,33 @@ class CompiledSteps:
             # any number of rows, so that one trace serves all calls: tracing takes as long as many epochs of a head
             signature = tuple(tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in tensors)
             # a loop is traced for longer than what is in it
-            steps = self._loop(self._model.train_step) if name == "train_step" else self._model.test_step
+            steps = self._loop if name == "train_step" else self._judge
             # called as it was traced: TensorFlow would warn of retracing after a few models of one process
             compiled = tf.function(steps, jit_compile=False, autograph=False)
             self._compiled[name] = compiled.get_concrete_function(signature)
         return {name: float(value) for name, value in self._compiled[name](tensors).items()}
 
-    def _loop(self, step: Callable) -> Callable:
+    def _loop(self, arrays: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         batch_size = self._batch_size
 
-        def steps(arrays: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
-            def take(first: tf.Tensor) -> tuple[tf.Tensor]:
-                step(tuple(array[first : first + batch_size] for array in arrays))
-                return (first + batch_size,)
+        def take(first: tf.Tensor) -> tuple[tf.Tensor]:
+            self._model.train_step(self._rows(tuple(array[first : first + batch_size] for array in arrays)))
+            return (first + batch_size,)
 
-            count = tf.shape(arrays[0])[0]
-            tf.while_loop(lambda first: first < count, take, (tf.constant(0),))
-            # read in the graph: from Python each of them takes as long as some steps of a head
-            return self._model.get_metrics_result()
+        count = tf.shape(arrays[0])[0]
+        tf.while_loop(lambda first: first < count, take, (tf.constant(0),))
+        # read in the graph: from Python each of them takes as long as some steps of a head
+        return self._model.get_metrics_result()
 
-        return steps
+    def _judge(self, arrays: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
+        return self._model.test_step(self._rows(arrays)[:2])
+
+    def _rows(self, arrays: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        """Return rows, or those of such numbers in x and y; weights lie as y does."""
+        if self._held is None:
+            return arrays
+        numbers = (*arrays, arrays[-1])[: len(self._held)]
+        return tuple(tf.gather(held, rows) for held, rows in zip(self._held, numbers, strict=True))
 
 
 class SingleSteps:
@@ -67,6 +91,10 @@ class SingleSteps:
 
     def __init__(self, model: keras.Model, *, batch_size: int):
         self._model, self._batch_size = model, batch_size
+
+    def hold(self, lessons: Lessons) -> Lessons:
+        """Return what calls come from: the rows themselves."""
+        return lessons
 
     def train(self, arrays: Arrays) -> Metrics:
         """Take one step for each batch of rows in (x, y) or (x, y, weights); return the model's metrics then."""

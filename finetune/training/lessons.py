@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,15 @@ _BYTES_A_CALL = 32_000_000
 # A call should take about this long, so that progress shows and a signal is soon heard.
 _SECONDS_A_CALL = 0.3
 _FIRST_STEPS = 16
+# All rows together that are held in memory: what two calls would be, of which one is read while the other is taken.
+_BYTES_HELD = 2 * _BYTES_A_CALL
+
+
+@dataclass
+class Pace:
+    """How many steps a call has, as the calls before it took long; what an epoch found out serves the next."""
+
+    steps: int = _FIRST_STEPS
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Lessons:
         weights: (n,) float32 in the training loss; None where all count 1.
         mixing: makes training batches of two examples each.
         views: changed versions of each row that epochs take turns with.
+        pace: of the calls.
     """
 
     x: np.ndarray
@@ -38,6 +48,18 @@ class Lessons:
     weights: np.ndarray | None = None
     mixing: Mixing | None = None
     views: int = 0
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all rows may be held in memory, and a call may name its own by their numbers."""
+        held = self.x, self.y
+        plain = all(isinstance(rows, np.ndarray) and rows.dtype.kind in "fiub" for rows in held)
+        return plain and not self.mixing and sum(rows.nbytes for rows in held) <= _BYTES_HELD
+
+    def by_number(self) -> "Lessons":
+        """Return the same lessons with the numbers of rows in their place."""
+        return replace(self, x=np.arange(len(self.x)), y=np.arange(len(self.y)), weights=None)
 
     def seen(self, chosen: np.ndarray, epoch: int) -> np.ndarray:
         """Return the rows of examples as training sees them in an epoch: each in turn as it is and in each version."""
@@ -56,11 +78,11 @@ def calls(
     total = math.ceil(len(order) / batch_size)
     row_bytes = sum(rows[order[:1]].nbytes for rows in (lessons.x, lessons.y))
     most = 1 if one_by_one else max(1, _BYTES_A_CALL // max(1, row_bytes * batch_size))
-    count = min(_FIRST_STEPS, most)
+    pace = lessons.pace
     with ThreadPoolExecutor(1, thread_name_prefix="rows") as reader:
 
         def read(first: int) -> tuple | None:
-            last = min(first + count, total)
+            last = min(first + min(pace.steps, most), total)
             ready = reader.submit(_rows, lessons, order, (first, last), batch_size, epoch)
             return (first, ready, last - first) if first < last else None
 
@@ -71,7 +93,7 @@ def calls(
             started = time.perf_counter()
             yield first, ready.result(), taken
             a_step = (time.perf_counter() - started) / taken
-            count = int(np.clip(_SECONDS_A_CALL / a_step, 1, most))
+            pace.steps = max(1, int(_SECONDS_A_CALL / a_step))
 
 
 def _rows(

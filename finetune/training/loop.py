@@ -66,6 +66,7 @@ def train_phase(
     if plateau and progress.plateau:
         plateau.restore(progress.plateau)
     steps = steps_for(model, batch_size=course.batch_size)
+    lessons = steps.hold(lessons)
     told = keras.callbacks.CallbackList([*watch.callbacks], add_history=False, model=model, epochs=course.epochs)
     told.on_train_begin()
     while not is_over(progress, course) and not model.stop_training:

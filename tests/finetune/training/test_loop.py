@@ -96,6 +96,9 @@ def test_model_sees_each_epochs_own_order(monkeypatch):
         def __init__(self, steps):
             self.steps = steps
 
+        def hold(self, lessons):
+            return lessons
+
         def train(self, arrays):
             seen.append(arrays[0][:, 0])
             return self.steps.train(arrays)
@@ -133,6 +136,55 @@ def test_validation_sees_examples_as_they_are():
         found.append(train(model, data, epochs=2).rows)
     assert [row["val_loss"] for row in found[0]] == pytest.approx([row["val_loss"] for row in found[1]], rel=1e-6)
     assert found[0][1]["loss"] < found[1][1]["loss"]
+
+
+@pytest.mark.parametrize("changes", ["plain", "weights", "views", "both", "bytes"])
+def test_rows_that_are_held_teach_what_rows_that_are_read_teach(changes, monkeypatch, tmp_path):
+    """The same weights and history to the bit, whether the graph picks rows by their numbers or is given them."""
+    x = lessons().x
+    weights = {"weights": np.linspace(0, 2, COUNT, dtype="float32")}
+    views = {"x": np.concatenate([x, 2 * x, -x]), "views": 2}
+    given = {
+        "plain": {},
+        "weights": weights,
+        "views": views,
+        "both": weights | views,
+        "bytes": {"x": np.clip(40 * x + 99, 0, 255).astype("uint8")},
+    }[changes]
+    held, read = network(), network()
+    found = train(held, lessons(**given)).rows
+    monkeypatch.setattr(reading, "_BYTES_HELD", 0)
+    assert timeless(found) == timeless(train(read, lessons(**given)).rows)
+    for a, b in zip(held.variables, read.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_only_a_few_plain_rows_are_held(monkeypatch, tmp_path):
+    """Arrays and files of numbers are; what is decoded on demand, mixed, made of texts, or large is read as before."""
+    data = lessons()
+    np.save(tmp_path / "rows.npy", data.x)
+    assert data.are_few and lessons(x=np.load(tmp_path / "rows.npy", mmap_mode="r")).are_few
+
+    class OnDemand:
+        shape = data.x.shape
+
+        def __getitem__(self, chosen):
+            return data.x[chosen]
+
+    assert not lessons(x=OnDemand()).are_few
+    assert not lessons(x=data.x.astype(str)).are_few
+    assert not lessons(mixing=Mixing(0.3, 0, 5)).are_few
+    monkeypatch.setattr(reading, "_BYTES_HELD", data.x.nbytes + data.y.nbytes - 1)
+    assert not data.are_few
+
+
+def test_an_epoch_goes_on_at_the_pace_of_the_last():
+    """What calls take is found out once, not in every epoch."""
+    counts = []
+    data = lessons(train=np.tile(TRAIN, 20))
+    train(network(), data, epochs=3, between=lambda progress: counts.append((progress.epoch, progress.step)))
+    each = [sum(epoch == number for epoch, _ in counts) for number in range(3)]
+    assert each[0] > each[2]
 
 
 @pytest.mark.parametrize("bytes_a_call", [1, 2000])
