@@ -132,13 +132,13 @@ def test_phase_above_what_learned_before_goes_on(tmp_path, monkeypatch):
 
 
 def parts_at(monkeypatch, number):
-    """As `kill_at`, but return of which part of the run each checkpoint is."""
+    """Stop a run at a checkpoint of its last part, by number; return of which part each checkpoint is."""
     save, parts = Checkpoints.save, []
 
     def dying(self, place, state):
         save(self, place, state)
         parts.append(place["part"])
-        if len(parts) == number:
+        if place["part"] == "training" and parts.count("training") == number:
             raise Killed
 
     monkeypatch.setattr(Checkpoints, "save", dying)
@@ -149,7 +149,7 @@ def test_finished_folds_do_not_learn_again(table, tmp_path, monkeypatch):
     """Killed in its last part, a run with folds takes what these answered from its state, and ends the same."""
     whole = fit(table, tmp_path / "whole", folds=2, epochs=2)
     with monkeypatch.context() as patch:
-        before = parts_at(patch, 10)
+        before = parts_at(patch, 2)
         with pytest.raises(Killed):
             fit(table, tmp_path / "broken", folds=2, epochs=2)
     assert before[-1] == "training" and list(dict.fromkeys(before))[:2] == ["fold 1 of 2", "fold 2 of 2"]
@@ -167,7 +167,7 @@ def test_answers_of_another_fold_are_not_taken(table, tmp_path, monkeypatch):
     """What a fold answered counts for that fold alone; of others, and damaged, it is as if it were not there."""
     whole = fit(table, tmp_path / "whole", folds=2, epochs=2)
     with monkeypatch.context() as patch:
-        parts_at(patch, 10)
+        parts_at(patch, 2)
         with pytest.raises(Killed):
             fit(table, tmp_path / "broken", folds=2, epochs=2)
     one, other = (tmp_path / "broken" / "checkpoints" / f"fold-{number}.safetensors" for number in (1, 2))
