@@ -17,7 +17,7 @@ from zoo.errors import ResourceError
 
 # The newest, and the one before it in case the disk lost something of the newest.
 KEPT = 2
-FORMAT = "2"
+FORMAT = "3"
 _SUFFIX = ".safetensors"
 
 

@@ -6,10 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from finetune.devices import has_gpu
 from finetune.training.lessons import Lessons
 
 Arrays = tuple[np.ndarray, ...]
 Metrics = Mapping[str, float]
+# Of which TensorFlow picks rows on a GPU; others would travel there and back in every step.
+_PICKED_ON_GPU = ("bool", "int32", "int64", "float16", "float32", "float64")
 
 
 class CompiledSteps:
@@ -30,9 +33,9 @@ class CompiledSteps:
 
         Calls are then numbers of rows, which the graph picks: no row is copied by Python.
         """
-        if not lessons.are_few:
-            return lessons
         rows = (lessons.x, lessons.y) if lessons.weights is None else (lessons.x, lessons.y, lessons.weights)
+        if not lessons.are_few or (has_gpu() and not all(one.dtype.name in _PICKED_ON_GPU for one in rows)):
+            return lessons
         self._held = tuple(map(tf.convert_to_tensor, rows))
         return lessons.by_number()
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,11 +19,12 @@ _FIRST_STEPS = 16
 _BYTES_HELD = 2 * _BYTES_A_CALL
 
 
-@dataclass
 class Pace:
-    """How many steps a call has, as the calls before it took long; what an epoch found out serves the next."""
+    """How many steps the next call takes; `calls` changes it, and what one epoch found out serves the next."""
 
-    steps: int = _FIRST_STEPS
+    def __init__(self):
+        """Begin with a few."""
+        self.steps = _FIRST_STEPS
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,6 @@ class Lessons:
         weights: (n,) float32 in the training loss; None where all count 1.
         mixing: makes training batches of two examples each.
         views: changed versions of each row that epochs take turns with.
-        pace: of the calls.
     """
 
     x: np.ndarray
@@ -48,7 +48,6 @@ class Lessons:
     weights: np.ndarray | None = None
     mixing: Mixing | None = None
     views: int = 0
-    pace: Pace = field(default_factory=Pace)
 
     @property
     def are_few(self) -> bool:
@@ -72,13 +71,20 @@ def order_of(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
 
 
 def calls(
-    lessons: Lessons, order: np.ndarray, first: int, batch_size: int, epoch: int, one_by_one: bool
+    lessons: Lessons,
+    order: np.ndarray,
+    first: int,
+    batch_size: int,
+    epoch: int,
+    *,
+    one_by_one: bool,
+    pace: Pace | None = None,
 ) -> Iterator[tuple[int, tuple[np.ndarray, ...], int]]:
     """Yield for each call its first step, its rows, and how many steps it has; the next rows are read meanwhile."""
     total = math.ceil(len(order) / batch_size)
     row_bytes = sum(rows[order[:1]].nbytes for rows in (lessons.x, lessons.y))
     most = 1 if one_by_one else max(1, _BYTES_A_CALL // max(1, row_bytes * batch_size))
-    pace = lessons.pace
+    pace = pace or Pace()
     with ThreadPoolExecutor(1, thread_name_prefix="rows") as reader:
 
         def read(first: int) -> tuple | None:

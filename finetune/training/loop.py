@@ -10,7 +10,7 @@ import keras
 from finetune.training.epochs import Course, Progress, Row, is_over, keep_the_end, remember, require_finite
 from finetune.training.gradients import take_norms
 from finetune.training.head_fit import measured, steps_for
-from finetune.training.lessons import Lessons, calls, order_of
+from finetune.training.lessons import Lessons, Pace, calls, order_of
 from finetune.training.schedules import Plateau
 
 # Rows a step where nothing is learned: 1024 rows of 1280 features are 5 MB.
@@ -66,12 +66,12 @@ def train_phase(
     if plateau and progress.plateau:
         plateau.restore(progress.plateau)
     steps = steps_for(model, batch_size=course.batch_size)
-    lessons = steps.hold(lessons)
+    lessons, pace = steps.hold(lessons), Pace()
     told = keras.callbacks.CallbackList([*watch.callbacks], add_history=False, model=model, epochs=course.epochs)
     told.on_train_begin()
     while not is_over(progress, course) and not model.stop_training:
         epoch = course.first_epoch + progress.epoch
-        _learn(model, steps, lessons, progress, course, told=told, watch=watch)
+        _learn(model, steps, lessons, progress, course, pace=pace, told=told, watch=watch)
         with _averages(model):
             row = {"epoch": epoch + 1, "phase": course.phase, **_judge(model, steps, lessons, progress, course.unit)}
             row |= take_norms(model.optimizer)
@@ -99,6 +99,7 @@ def _learn(
     progress: Progress,
     course: Course,
     *,
+    pace: Pace,
     told: keras.callbacks.CallbackList,
     watch: Watch,
 ) -> None:
@@ -109,7 +110,8 @@ def _learn(
     if progress.step == 0:
         model.reset_metrics()
         told.on_epoch_begin(epoch)
-    for first, arrays, count in calls(lessons, order, progress.step, course.batch_size, epoch, one_by_one):
+    how = {"one_by_one": one_by_one, "pace": pace}
+    for first, arrays, count in calls(lessons, order, progress.step, course.batch_size, epoch, **how):
         started = time.perf_counter()
         if one_by_one:
             told.on_train_batch_begin(first)

@@ -1,8 +1,8 @@
 """Adam in half as many passes over memory: TensorFlow's operations where one does what several of Keras' do.
 
 Most of a head's step is that: Dense(128) on 1,280 features has 164,000 weights, and a step on them took 640
-microseconds by Keras' operations and 520 by these. Each number is rounded as Keras rounds it. TensorFlow's own Adam,
-one pass, took 420, but takes 1 - beta_2 from numbers near 1 in float32: moments differ by 1e-5, losses soon by 1e-4.
+microseconds by Keras' operations and 520 by these. On a CPU each number is rounded as Keras rounds it. TensorFlow's own
+Adam, one pass, took 420, but takes 1 - beta_2 from numbers near 1: moments differ by 1e-5, losses soon by 1e-4.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,29 @@ class _Moments:
 
 
 class _InFewPasses:
-    """The step of an Adam (https://arxiv.org/abs/1412.6980) without amsgrad, by the formula that Keras has for it."""
+    """The step of an Adam (https://arxiv.org/abs/1412.6980) in float32, by the formula that Keras has for it."""
 
     def build(self, var_list: Sequence[keras.Variable]) -> None:
         """Make the moments of all variables."""
+        if self.built:
+            return
         super().build(var_list)
         first, second = ([v for v in self.variables if v.name.endswith(name)] for name in ("momentum", "velocity"))
         self._moments = _Moments({id(one.handle): pair for one, *pair in zip(var_list, first, second, strict=True)})
 
     def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
-        """Change a variable and its moments, at a rate that is one number, or has a shape that goes with its own."""
+        """Change a variable and its moments, at a rate that is one number, or has a shape that goes with its own.
+
+        Keras does it for other numbers than float32, of which not all devices have the operations, and with amsgrad.
+        """
+        if variable.dtype != "float32" or self.amsgrad:
+            super().update_step(gradient, variable, learning_rate)
+            return
         first, second = self._moments.of[id(variable.handle)]
-        dtype = variable.dtype
-        gradient, learning_rate = (keras.ops.cast(one, dtype) for one in (gradient, learning_rate))
-        step = keras.ops.cast(self.iterations + 1, dtype)
-        left = [1 - keras.ops.power(keras.ops.cast(beta, dtype), step) for beta in (self.beta_1, self.beta_2)]
+        gradient, learning_rate, step = (
+            keras.ops.cast(one, "float32") for one in (gradient, learning_rate, self.iterations + 1)
+        )
+        left = [1 - keras.ops.power(keras.ops.cast(beta, "float32"), step) for beta in (self.beta_1, self.beta_2)]
         rate = learning_rate * keras.ops.sqrt(left[1]) / left[0]
         _move_towards(first, gradient, 1 - self.beta_1)
         _move_towards(second, keras.ops.square(gradient), 1 - self.beta_2)

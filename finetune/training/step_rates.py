@@ -108,7 +108,7 @@ class _Timer:
         with computing_in(self._model, precision):
             lessons = compile_for(self._model, material, config, phase)
             build_variables(self._model, lessons)
-        _, self._batch, _ = next(calls(lessons, lessons.train, 0, config.batch_size, 0, True))
+        _, self._batch, _ = next(calls(lessons, lessons.train, 0, config.batch_size, 0, one_by_one=True))
         self._steps = steps_for(self._model, batch_size=config.batch_size)
 
     def seconds(self, rows: int) -> float:

@@ -71,6 +71,11 @@ class FrozenGraph:
             pictures = tf.constant(filled_up(batch, batch_size).astype("float32"))
             yield np.asarray(self._function(pictures))[: len(batch)]
 
+    @property
+    def output_name(self) -> str:
+        """Name of the tensor that the graph gives, among others that nobody asked for."""
+        return self._function.outputs[0].name
+
     def as_bytes(self) -> bytes:
         """Return the graph for any number of pictures, as TensorFlow writes it."""
         return self._function.graph.as_graph_def().SerializeToString()

@@ -15,7 +15,7 @@ def of_bytes(network: object) -> object:
 
     OpenVINO's reader makes planes of channels out of pixels first and scales them then; its convolutions want pixels
     again. Where nothing but constants scales a picture, it is scaled here as one row of numbers for each of its own,
-    and stays as it lies: EfficientNet-Lite0 at 224 px takes 4 % less time, and gives the same numbers.
+    and stays as it lies: EfficientNet-Lite0 at 224 px takes 2 to 3 % less time, for the same numbers up to rounding.
 
     Args:
         network: an `openvino.Model` whose input has the shape (1, height, width, channels); it is used up.
@@ -24,7 +24,7 @@ def of_bytes(network: object) -> object:
     turned = _only_user(picture)
     scaling = list(_scaling(turned, picture.shape[-1])) if turned is not None and _is_to_planes(turned) else []
     if not scaling:
-        return _as_it_is(network)
+        return as_it_comes(network)
     openvino, make = importlib.import_module("openvino"), importlib.import_module("openvino.opset13")
     _, height, width, channels = picture.shape
     taken = make.parameter([1, height, width, channels], openvino.Type.u8, name=picture.get_friendly_name())
@@ -38,7 +38,8 @@ def of_bytes(network: object) -> object:
     return openvino.Model(network.get_results(), [taken])
 
 
-def _as_it_is(network: object) -> object:
+def as_it_comes(network: object) -> object:
+    """Return a network that takes uint8, and does with it what its reader made of it."""
     wrapped = importlib.import_module("openvino.preprocess").PrePostProcessor(network)
     wrapped.input().tensor().set_element_type(importlib.import_module("openvino").Type.u8)
     return wrapped.build()

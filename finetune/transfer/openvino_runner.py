@@ -51,10 +51,14 @@ class OpenVinoRunner:
         try:
             self._compiled = [_compiled(*one) for one in zip(graphs, precisions, strict=True)]
         except _NOT_CONVERTED as error:
-            raise CannotRun(" ".join(str(error).split())[-200:]) from error
+            raise CannotRun(_said(error)) from error
 
     def __call__(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield the network's output (n, ...) float32 for each batch (n, ...) uint8, in order."""
+        """Yield the network's output (n, ...) float32 for each batch (n, ...) uint8, in order.
+
+        Raises:
+            CannotRun: OpenVINO has converted the network, but fails while it computes.
+        """
         for compiled in self._compiled:
             batches = _outputs(compiled, batches)
         yield from batches
@@ -67,9 +71,18 @@ def _compiled(graph: FrozenGraph, precision: str) -> object:
         file = Path(folder) / "network.pb"
         file.write_bytes(graph.as_bytes())
         core = _library().Core()
-        network = core.read_model(file)
+        network = _with_one_output(core.read_model(file), graph.output_name)
         network.reshape([1, *graph.picture_shape])
         return core.compile_model(of_bytes(network) if graph.takes_pictures else network, "CPU", options)
+
+
+def _with_one_output(network: object, name: str) -> object:
+    """Return a network that gives one tensor alone.
+
+    OpenVINO takes for an output what nothing else takes, such as the helpers of gradients, one for each SiLU.
+    """
+    wanted = next(result for result in network.get_results() if name in result.input_value(0).get_names())
+    return _library().Model([wanted], network.get_parameters())
 
 
 def _outputs(compiled: object, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -108,9 +121,17 @@ class _Running:
 
     def finish(self) -> object:
         """Wait until it is done, and return the request for another."""
-        self.request.wait()
-        self.rows[self.number] = self.request.get_output_tensor().data[0]
+        try:
+            self.request.wait()
+            self.rows[self.number] = self.request.get_output_tensor().data[0]
+        except RuntimeError as error:
+            raise CannotRun(_said(error)) from error
         return self.request
+
+
+def _said(error: Exception) -> str:
+    """Return the end of what an error says, in one line; OpenVINO begins with places in its source."""
+    return " ".join(str(error).split())[-200:]
 
 
 def is_installed() -> bool:

@@ -7,7 +7,7 @@ import pytest
 from finetune.training import lessons as reading
 from finetune.training import loop
 from finetune.training.epochs import Course, Progress
-from finetune.training.head_fit import SingleSteps
+from finetune.training.head_fit import CompiledSteps, SingleSteps
 from finetune.training.lessons import Lessons, order_of
 from finetune.training.loop import Watch, train_phase
 from finetune.training.mixing import Mixing
@@ -139,7 +139,7 @@ def test_validation_sees_examples_as_they_are():
 
 
 @pytest.mark.parametrize("changes", ["plain", "weights", "views", "both", "bytes"])
-def test_rows_that_are_held_teach_what_rows_that_are_read_teach(changes, monkeypatch, tmp_path):
+def test_rows_that_are_held_teach_what_rows_that_are_read_teach(changes, monkeypatch):
     """The same weights and history to the bit, whether the graph picks rows by their numbers or is given them."""
     x = lessons().x
     weights = {"weights": np.linspace(0, 2, COUNT, dtype="float32")}
@@ -151,8 +151,12 @@ def test_rows_that_are_held_teach_what_rows_that_are_read_teach(changes, monkeyp
         "both": weights | views,
         "bytes": {"x": np.clip(40 * x + 99, 0, 255).astype("uint8")},
     }[changes]
-    held, read = network(), network()
-    found = train(held, lessons(**given)).rows
+    held, read, kinds = network(), network(), set()
+    with monkeypatch.context() as patch:
+        run = CompiledSteps._run
+        patch.setattr(CompiledSteps, "_run", lambda self, name, rows: kinds.add(rows[0].shape) or run(self, name, rows))
+        found = train(held, lessons(**given)).rows
+    assert {len(shape) for shape in kinds} == {1}  # numbers of rows
     monkeypatch.setattr(reading, "_BYTES_HELD", 0)
     assert timeless(found) == timeless(train(read, lessons(**given)).rows)
     for a, b in zip(held.variables, read.variables, strict=True):
@@ -176,6 +180,14 @@ def test_only_a_few_plain_rows_are_held(monkeypatch, tmp_path):
     assert not lessons(mixing=Mixing(0.3, 0, 5)).are_few
     monkeypatch.setattr(reading, "_BYTES_HELD", data.x.nbytes + data.y.nbytes - 1)
     assert not data.are_few
+
+
+def test_bytes_are_not_held_on_a_gpu(monkeypatch):
+    """TensorFlow picks rows of them on the CPU alone; floats are held there as well."""
+    monkeypatch.setattr("finetune.training.head_fit.has_gpu", lambda: True)
+    steps = CompiledSteps(network(), batch_size=4)
+    pictures, data = lessons(x=np.zeros((COUNT, 2), "uint8")), lessons()
+    assert steps.hold(pictures) is pictures and steps.hold(data) is not data
 
 
 def test_an_epoch_goes_on_at_the_pace_of_the_last():

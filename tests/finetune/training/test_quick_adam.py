@@ -63,6 +63,34 @@ def test_numbers_are_those_of_keras_to_the_bit(shape):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_every_sort_of_number_learns(dtype, amsgrad):
+    """Layers of somebody's file may have weights of any precision; theirs change as Keras changes them."""
+    ends = []
+    for kind in KINDS[0]:
+        variable = keras.Variable(np.ones((2, 3)), dtype=dtype)
+        optimizer = kind(0.01, amsgrad=amsgrad)
+        optimizer.build([variable])
+        step = tf.function(lambda gradient: optimizer.apply([gradient], [variable]))  # noqa: B023 - traced at once
+        for gradient in gradients(2, 3):
+            step(keras.ops.cast(gradient, dtype))
+        values = (variable, *optimizer.variables)
+        ends.append([keras.ops.convert_to_numpy(keras.ops.cast(one, "float64")) for one in values])
+    for ours, theirs in zip(*ends, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert ends[0][3].any()  # the first moment; in bfloat16, 1 - beta_2 is 0, so that weights stay with Keras as well
+
+
+def test_built_once_like_any_other():
+    """A second call changes nothing, whatever it names."""
+    optimizer, one = QuickAdam(0.1), keras.Variable(np.ones(3, "float32"))
+    optimizer.build([one])
+    count = len(optimizer.variables)
+    optimizer.build([one, keras.Variable(np.ones(4, "float32"))])
+    assert len(optimizer.variables) == count
+
+
 def test_parts_may_have_rates_of_their_own():
     """Heads that learn as one lie in one variable, each with its rate."""
     rates, each = keras.ops.convert_to_tensor([[0.1], [0.2]]), gradients(2, 3)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import zoo
 from finetune.config import make_config
 from finetune.transfer import openvino_runner
 from finetune.transfer import trunk as trunks
@@ -113,8 +114,8 @@ def test_bytes_are_scaled_as_they_lie(name, monkeypatch):
     assert taken.get_element_type().get_type_name() == "u8"
 
 
-def test_scaling_that_others_use_as_well_stays():
-    """A network that goes two ways from its pictures, or gives the scaled ones themselves, is not taken apart."""
+def test_pictures_may_go_two_ways():
+    """A network that takes its pictures twice, or the scaled ones, or gives those themselves, is what Keras runs."""
     inputs = keras.Input((8, 8, 3))
     scaled = layers.Rescaling(1 / 255)(inputs)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype="uint8")
@@ -123,6 +124,38 @@ def test_scaling_that_others_use_as_well_stays():
         model = keras.Model(inputs, layers.Flatten()(outputs))
         found = answers(OpenVinoRunner(FrozenGraph(model)), pictures)
         np.testing.assert_allclose(found, model(pictures), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["silu", "resized", "efficientnet_b0"])
+def test_helpers_of_gradients_are_no_outputs(name, precision, pictures):
+    """Layers whose graph has ends that nobody asked for run as others do: SiLU, Resizing, EfficientNet-B0."""
+    if precision == "bfloat16" and not openvino_runner.has_bfloat16():
+        pytest.skip("this CPU does not compute in bfloat16")
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((32, 32, 3))
+    if name == "efficientnet_b0":
+        model = zoo.backbone(name, weights=None, input_shape=(32, 32, 3))
+    else:
+        x = layers.Rescaling(1 / 255)(inputs if name == "silu" else layers.Resizing(16, 16)(inputs))
+        model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="silu")(x)))
+    expected, found = (
+        np.asarray(model(pictures)),
+        answers(OpenVinoRunner(FrozenGraph(model), precision=precision), pictures),
+    )
+    tolerance = 1e-5 if precision == "float32" else 0.03
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def test_failing_while_it_computes_is_a_reason_too():
+    """What OpenVINO raises only with a picture at hand is why another runs the network."""
+
+    class Request:
+        def wait(self):
+            raise RuntimeError("Exception from src/inference:12:\n  nothing to see")
+
+    with pytest.raises(CannotRun, match="nothing to see"):
+        openvino_runner._Running(Request(), None, None, 0).finish()
 
 
 def test_version_is_known_without_a_package(monkeypatch):
