@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
 from machine import in_turn, print_machine, print_seconds, seconds_of
 from sklearn.linear_model import LogisticRegression
 
@@ -20,6 +21,7 @@ from finetune.config import make_config
 from finetune.tasks import TASKS
 from finetune.training.fit import Material, fit_phase
 from finetune.training.lessons import order_of
+from finetune.training.quick_adam import QuickAdam
 from finetune.transfer.methods import Phase
 
 FEATURES, CLASSES, JUDGED, BATCH, RATE = 1280, 10, 400, 32, 1e-3
@@ -104,6 +106,26 @@ def logistic(learned: Data, judged: Data) -> list[float]:
     return [LogisticRegression(max_iter=1000).fit(*learned).score(*judged)]
 
 
+def adam_steps(shape: tuple[int, ...], steps: int = 500) -> dict[str, Callable[[], float]]:
+    """Return functions that give microseconds of an update of one variable: by Keras' Adam, and by ours."""
+    gradient, found = tf.random.normal(shape), {}
+    for name, kind in (("Keras", keras.optimizers.Adam), ("ours", QuickAdam)):
+        variable, optimizer = keras.Variable(np.zeros(shape, "float32")), kind(RATE)
+        optimizer.build([variable])
+
+        @tf.function(autograph=False)
+        def update(variable: keras.Variable = variable, optimizer: keras.optimizers.Adam = optimizer) -> tf.Tensor:
+            def take(step: tf.Tensor) -> tuple[tf.Tensor]:
+                optimizer.update_step(gradient, variable, RATE)
+                return (step + 1,)
+
+            return tf.while_loop(lambda step: step < steps, take, (tf.constant(0),))[0]
+
+        update()
+        found[name] = lambda update=update: seconds_of(update) / steps
+    return found
+
+
 def sides_of(hidden: int, data: tuple[Data, Data], epochs: int) -> dict[str, Callable[[], list[float]]]:
     """Return what is measured for a head: functions that give accuracies, the last one at the end."""
     sides = {
@@ -126,6 +148,10 @@ def main() -> None:
     options = parser.parse_args()
     print_machine()
     data = make_data(options.rows)
+    for width in (CLASSES, 128):
+        found = in_turn(adam_steps((FEATURES, width)), 2 * options.rounds + 1)
+        shown = ", ".join(f"{name} {1e6 * np.median(seconds):.0f}" for name, seconds in found.items())
+        print(f"microseconds of Adam's update of {FEATURES:,} x {width} weights: {shown}")
     for name, hidden in HEADS.items():
         sides = sides_of(hidden, data, options.epochs)
         accuracies = {side: run()[-1] for side, run in sides.items()}

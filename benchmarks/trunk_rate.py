@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -26,7 +27,7 @@ from sklearn.datasets import load_sample_images
 from finetune.config import make_config
 from finetune.data import load
 from finetune.data.folder import scan_folder
-from finetune.transfer import openvino_runner
+from finetune.transfer import openvino_bytes, openvino_runner
 from finetune.transfer.frozen_graph import FrozenGraph
 from finetune.transfer.openvino_runner import OpenVinoRunner
 from finetune.transfer.trunk import build_trunk, forward
@@ -70,10 +71,17 @@ def runs(model) -> dict[str, Run]:
     }
     if openvino_runner.is_installed():
         found["OpenVINO float32"] = OpenVinoRunner(graph)
+        found["the same, pictures as its reader turns them"] = as_its_reader_turns(graph)
         if openvino_runner.has_bfloat16():
             found["OpenVINO bfloat16"] = OpenVinoRunner(graph, precision="bfloat16")
     found["torch bfloat16 channels-last"] = torch_run()
     return {name: run for name, run in found.items() if run}
+
+
+def as_its_reader_turns(graph: FrozenGraph) -> Run:
+    """Return the network as OpenVINO's reader leaves it: planes are made of bytes before they are scaled."""
+    with mock.patch.object(openvino_runner, "of_bytes", openvino_bytes.as_it_comes):
+        return OpenVinoRunner(graph)
 
 
 def rate(run: Run, batches: Callable[[], Batches]) -> float:
@@ -143,7 +151,7 @@ def main() -> None:
     table("bare, batches in memory", sides, chosen.rounds)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("OpenVINO float32", "Keras predict_on_batch"):
-            for side in (256, 500) if name in bare else ():
+            for side in (224, 256, 500) if name in bare else ():
                 way = end_to_end(trunk, bare[name], side, Path(folder), BATCH * chosen.batches)
                 found = table(f"{name}, JPEG files of {side} px", way, chosen.rounds)
                 # both keep all cores busy, so at best their times add up
