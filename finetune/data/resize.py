@@ -31,9 +31,6 @@ def square(
     if preprocessing.resize == "pad":
         return _padded(image, side, resample, preprocessing.mean, size, area)
     box = area if preprocessing.resize == "stretch" else _centre(size, area, preprocessing.crop_fraction)
-    if (box[2] - box[0], box[3] - box[1]) == (side, side) and all(edge == int(edge) for edge in box):
-        # what Pillow's resizing gives here to the bit, after computing each pixel
-        return np.array(_in_colour(image.crop(tuple(map(int, box)))))
     return np.array(_in_colour(image.resize((side, side), resample, box=box)))
 
 

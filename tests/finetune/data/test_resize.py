@@ -91,29 +91,6 @@ def test_pad_fills_with_the_mean_colour(mean, colour):
     assert tuple(result[0, 0]) == colour
 
 
-@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-@pytest.mark.parametrize(("height", "width"), [(32, 32), (32, 40), (41, 32), (33, 32)])
-def test_square_of_the_right_size_is_cut_out_as_pillow_would_resize_it(height, width, mode, interpolation):
-    """256 pixels for 224: nothing is computed where the middle has the size that is wanted."""
-    image = Image.fromarray(make.pixels(1, height, width)).convert(mode)
-    left, top = (width - 28) // 2, (height - 28) // 2
-    resample = Image.Resampling[interpolation.upper()]
-    expected = image.resize((28, 28), resample, box=(left, top, left + 28, top + 28)).convert("RGB")
-    found = square(image, row("crop", 28, crop_fraction=0.875, interpolation=interpolation))
-    np.testing.assert_array_equal(found, expected)
-    assert found.flags.writeable
-
-
-def test_square_between_two_pixels_is_resized():
-    """A smaller picture of one that is twice as large has its middle where no pixel begins; it is not cut out there."""
-    small = Image.fromarray(make.pixels(1, 29, 29))
-    preprocessing = row("crop", 28, crop_fraction=56 / 58)
-    expected = small.resize((28, 28), Image.Resampling.BICUBIC, box=(0.5, 0.5, 28.5, 28.5))
-    found = square(small, preprocessing, size=(58, 58), area=(0, 0, 29, 29))
-    np.testing.assert_array_equal(found, expected)
-
-
 def test_stretch_resizes_the_whole_picture():
     """Every pixel is used, and both sides are resized on their own."""
     image = Image.fromarray(make.pixels(1, 30, 61))
