@@ -2,7 +2,8 @@
 
     python benchmarks/decoding.py [--rounds 7] [--photos 8]
 
-Then the same for pictures that are decoded fully, in colour and in grey, which stays in one channel until it has its size.
+Then the same for pictures that are decoded fully, in colour and in grey, which stays in one channel until it has its
+size.
 
 Photos are cut and enlarged out of scikit-learn's two sample photos, with grain of six levels, as JPEG files of quality
 90. Both ways take each photo in turn, in one thread, and both make the same square of it. How much the squares differ
