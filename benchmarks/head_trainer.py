@@ -10,6 +10,7 @@ where it is installed. Then, untimed, both of Keras' ways take the rows in one o
 import argparse
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -113,16 +114,16 @@ def adam_steps(shape: tuple[int, ...], steps: int = 500) -> dict[str, Callable[[
         variable, optimizer = keras.Variable(np.zeros(shape, "float32")), kind(RATE)
         optimizer.build([variable])
 
-        @tf.function(autograph=False)
-        def update(variable: keras.Variable = variable, optimizer: keras.optimizers.Adam = optimizer) -> tf.Tensor:
-            def take(step: tf.Tensor) -> tuple[tf.Tensor]:
-                optimizer.update_step(gradient, variable, RATE)
-                return (step + 1,)
+        def take(step: tf.Tensor, variable: keras.Variable, optimizer: keras.optimizers.Adam) -> tuple[tf.Tensor]:
+            optimizer.update_step(gradient, variable, RATE)
+            return (step + 1,)
 
+        def update(take: Callable) -> tf.Tensor:
             return tf.while_loop(lambda step: step < steps, take, (tf.constant(0),))[0]
 
-        update()
-        found[name] = lambda update=update: seconds_of(update) / steps
+        run = tf.function(partial(update, partial(take, variable=variable, optimizer=optimizer)), autograph=False)
+        run()
+        found[name] = lambda run=run: seconds_of(run) / steps
     return found
 
 
