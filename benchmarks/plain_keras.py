@@ -7,8 +7,7 @@ Pictures are files of Fashion-MNIST (Debian: dataset-fashion-mnist), dealt to tr
 DIR is one that is dealt so. Both sides take EfficientNet-Lite0 at 224 px with the same ImageNet weights, the same
 files, Adam at 0.001 and batches of 32, and each runs in a new process. Their seconds begin when all is imported (what
 that takes is a column of its own) and end when the test side is judged and the model saved. Ours runs three times:
-first without a cache, then twice on the cache that it left, before and after the other side. The last of these
-processes then fits once more, as whoever sits at a notebook does: Keras and TensorFlow were called there before.
+first without a cache, then twice on the cache that it left, before and after the other side.
 
 The recipe is https://keras.io/guides/transfer_learning: a frozen base called with training=False, pooling, Dropout,
 Dense, `Model.fit` over decoded pictures that tf.data keeps in memory. Of its epochs only `--timed` run unless `--full`;
@@ -35,11 +34,10 @@ MODEL, SIZE, BATCH = "efficientnet_lite0", 224, 32
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 JUDGED = "judged"
 NAMES = ("ours, first", "ours, second", "plain Keras", "ours, second again")
-ONCE_MORE = "ours, once more in that process"
 
 
-def ours(data: Path, base: Path, epochs: int, judged: bool, seeds: int, once_more: bool) -> dict[str, object]:
-    """Fit with Keras Graft; return its seconds, all and by part, how good it is with each seed, and a fit once more."""
+def ours(data: Path, base: Path, epochs: int, judged: bool, seeds: int) -> dict[str, object]:
+    """Fit with Keras Graft; return its seconds, all and by part, and how good it is with each seed."""
     import finetune
 
     imports = seconds_of(lambda: finetune.fit)
@@ -56,18 +54,11 @@ def ours(data: Path, base: Path, epochs: int, judged: bool, seeds: int, once_mor
     seconds = time.perf_counter() - started
     test, parts = run.metrics["test"], run.metrics["seconds"]
     found = run.evaluate(data.parent / JUDGED) if judged else test
-    each, more = [found["accuracy"]], {}
-    if once_more:
-        begun = time.perf_counter()
-        run = finetune.fit(data, overwrite=True, **settings)
-        more = {"imports": 0.0, "seconds": time.perf_counter() - begun, "parts": run.metrics["seconds"]}
-        more["test"] = run.metrics["test"]
-        more["judged"] = run.evaluate(data.parent / JUDGED) if judged else more["test"]
+    each = [found["accuracy"]]
     for seed in range(1, seeds):
         run = finetune.fit(data, overwrite=True, **settings, seed=seed)
         each.append((run.evaluate(data.parent / JUDGED) if judged else run.metrics["test"])["accuracy"])
-    row = {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": found, "each": each}
-    return row | {"once_more": more}
+    return {"imports": imports, "seconds": seconds, "parts": parts, "test": test, "judged": found, "each": each}
 
 
 def plain(data: Path, base: Path, epochs: int, timed: int, judged: bool, seeds: int) -> dict[str, object]:
@@ -209,7 +200,6 @@ def in_process(name: str, data: Path, base: Path, options: argparse.Namespace) -
     """Run a side in a process of its own; return what it says."""
     asked = {"side": name, "data": str(data), "base": str(base), "epochs": options.epochs}
     asked |= {"timed": options.timed, "judged": options.data is None and options.judged > 0}
-    asked["once_more"] = name == NAMES[-1]
     asked["seeds"] = options.seeds if name in ("plain Keras", "ours, second") else 1
     done = subprocess.run([sys.executable, __file__, json.dumps(asked)], capture_output=True, text=True)
     if done.returncode:
@@ -222,9 +212,7 @@ def answer(asked: dict[str, object]) -> None:
     data, base, epochs, judged = Path(asked["data"]), Path(asked["base"]), asked["epochs"], asked["judged"]
     plainly, seeds = asked["side"] == "plain Keras", asked["seeds"]
     found = (
-        plain(data, base, epochs, asked["timed"], judged, seeds)
-        if plainly
-        else ours(data, base, epochs, judged, seeds, asked["once_more"])
+        plain(data, base, epochs, asked["timed"], judged, seeds) if plainly else ours(data, base, epochs, judged, seeds)
     )
     print(json.dumps(found))
 
@@ -285,7 +273,6 @@ def main() -> None:
         base = Path(folder)
         data = options.data or write_pictures(base, options.pictures, options.judged)
         rows = {name: in_process(name, data.resolve(), base, options) for name in NAMES}
-    rows[ONCE_MORE] = rows[NAMES[-1]]["once_more"]
     print_rows(rows, options.epochs - options.timed, options.epochs)
 
 
