@@ -15,6 +15,9 @@ CLIPS = ("clip_value", "clip_norm", "global_clip_norm")
 # Biases of recurrent layers and slopes of PReLU may have two dimensions and more; they are known by their names.
 _NEVER_DECAYED = ("bias", "gamma", "beta", "alpha")
 
+_QUICK, _KERAS = (QuickAdam, QuickAdamW), (keras.optimizers.Adam, keras.optimizers.AdamW)
+_ADAM, _ADAMW = _QUICK if keras.backend.backend() == "tensorflow" else _KERAS
+
 Make = Callable[[FinetuneConfig, Callable], keras.optimizers.Optimizer]
 
 
@@ -26,18 +29,6 @@ def _sgd(config: FinetuneConfig, rate: Callable, **settings: object) -> keras.op
     return keras.optimizers.SGD(rate, weight_decay=config.weight_decay or None, **settings)
 
 
-def _adam(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
-    return _on_tensorflow(QuickAdam, keras.optimizers.Adam)(rate, weight_decay=config.weight_decay or None)
-
-
-def _adamw(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
-    return _on_tensorflow(QuickAdamW, keras.optimizers.AdamW)(rate, weight_decay=config.weight_decay)
-
-
-def _on_tensorflow(quick: type, plain: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
-    return quick if keras.backend.backend() == "tensorflow" else plain
-
-
 def _muon(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
     # what is no matrix, and the classifier, learns by Adam: https://kellerjordan.github.io/posts/muon/
     decay = config.weight_decay or None
@@ -46,8 +37,8 @@ def _muon(config: FinetuneConfig, rate: Callable) -> keras.optimizers.Optimizer:
 
 OPTIMIZERS: Mapping[str, Make] = MappingProxyType(
     {
-        "adam": _adam,
-        "adamw": _adamw,
+        "adam": _plain(_ADAM),
+        "adamw": lambda config, rate: _ADAMW(rate, weight_decay=config.weight_decay),
         "sgd": _sgd,
         "momentum": lambda config, rate: _sgd(config, rate, momentum=config.momentum),
         "nesterov": lambda config, rate: _sgd(config, rate, momentum=config.momentum, nesterov=True),

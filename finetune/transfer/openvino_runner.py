@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -81,7 +82,7 @@ def _with_one_output(network: object, name: str) -> object:
 
     OpenVINO takes for an output what nothing else takes, such as the helpers of gradients, one for each SiLU.
     """
-    wanted = next(result for result in network.get_results() if name in result.input_value(0).get_names())
+    wanted, *_ = (result for result in network.get_results() if name in result.input_value(0).get_names())
     return _library().Model([wanted], network.get_parameters())
 
 
@@ -103,10 +104,13 @@ def _outputs(compiled: object, batches: Iterable[np.ndarray]) -> Iterator[np.nda
                 running.append(_Running(request, picture, coming[-1], number))
             while coming and not (running and running[0].rows is coming[0]):
                 yield coming.popleft()
+        while running:
+            running.popleft().finish()
     finally:
-        # also where a run is stopped: what is read must not be freed before
+        # where a run is stopped or one fails, the others go on: what they read must not be freed before
         for one in running:
-            one.finish()
+            with suppress(CannotRun):
+                one.finish()
     yield from coming
 
 

@@ -147,15 +147,35 @@ def test_helpers_of_gradients_are_no_outputs(name, precision, pictures):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-def test_failing_while_it_computes_is_a_reason_too():
-    """What OpenVINO raises only with a picture at hand is why another runs the network."""
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_failing_while_it_computes_is_a_reason_too(count):
+    """What OpenVINO raises only with a picture at hand is why another runs it; all that was begun is waited for."""
+    begun, waited = [], set()
 
     class Request:
+        def set_input_tensor(self, tensor):
+            pass
+
+        def start_async(self):
+            begun.append(self)
+
         def wait(self):
+            waited.add(self)
             raise RuntimeError("Exception from src/inference:12:\n  nothing to see")
 
+    class Compiled:
+        def get_property(self, name):
+            return 2
+
+        def create_infer_request(self):
+            return Request()
+
+        def output(self, number):
+            return np.zeros((1, 5))
+
     with pytest.raises(CannotRun, match="nothing to see"):
-        openvino_runner._Running(Request(), None, None, 0).finish()
+        list(openvino_runner._outputs(Compiled(), [np.zeros((count, 4, 4, 3), "uint8")]))
+    assert begun and set(begun) == waited
 
 
 def test_version_is_known_without_a_package(monkeypatch):
